@@ -1,0 +1,93 @@
+/**
+ * How the rest of the gateway reaches handlers: one `HandlerPool` serves one generation. Nothing in this interface says
+ * how a request travels to a worker thread; every implementation passes the same conformance suite
+ * (`test/pool/conformance.ts`).
+ */
+import type { FaultReport, BindFailure, RequestLogLine } from '../protocol/control.ts';
+import type { Reply, RequestParts } from '../protocol/frame.ts';
+
+/** Why a request ended without a reply of its handler. */
+export type Failure =
+  | 'handler_panicked'
+  | 'handler_crashed'
+  | 'handler_memory_exceeded'
+  | 'handler_invalid_response'
+  | 'handler_timeout'
+  | 'handler_drain_forced'
+  | 'queue_full'
+  | 'internal_error';
+
+export type Outcome =
+  { readonly kind: 'reply'; readonly reply: Reply } | { readonly kind: 'failure'; readonly code: Failure };
+
+/** One request in a pool. `settle` is called exactly once, unless the client left first (`cancel`): then never. */
+export interface Invocation {
+  readonly parts: RequestParts;
+  /** The client is gone: a request not yet started never starts, a started one is dropped at its next suspension. */
+  cancel(): void;
+}
+
+export type PoolState = 'binding' | 'ready' | 'draining' | 'retired';
+
+/** What happens in a pool beside replies; the owner turns it into logs, metrics and decisions. */
+export interface PoolEvents {
+  /** About to bind an image (before) and done with it (after): a bind that kills the process has a name. */
+  binding(): void;
+  bound(): void;
+  log(lines: readonly RequestLogLine[]): void;
+  fault(requestId: string | null, fault: FaultReport): void;
+  /** An image was thrown away and a fresh one bound on the same thread. */
+  recycled(reason: string): void;
+  /** A fresh image could not be bound: this worker serves no more. */
+  bindFailed(failure: BindFailure): void;
+  /** No request is left, queued or started. */
+  idle(): void;
+  /** The process should be replaced: something foreign may be damaged. */
+  suspect(reason: string): void;
+}
+
+export interface PoolLimits {
+  readonly timeoutMs: number;
+  readonly threadsMax: number;
+  readonly queueMax: number;
+  readonly inFlightMax: number;
+}
+
+export interface PoolFigures {
+  /** Requests waiting to be started. */
+  readonly queueLength: number;
+  /** Requests given to this pool and not finished: waiting, running, suspended, or being dropped. */
+  readonly inFlight: number;
+  readonly images: number;
+  /** Worker threads, whether they have an image or not. */
+  readonly threads: number;
+}
+
+export interface RetireOutcome {
+  /** `forced`: requests were still running when the time was up. */
+  readonly outcome: 'drained' | 'forced';
+  /** An image that would not unmap: the process has to be replaced. */
+  readonly stillMapped: boolean;
+}
+
+export interface HandlerPool {
+  /** Binds `images` images, each on a worker of its own. Resolves to null, or to why the first one failed. */
+  bind(images: number): Promise<BindFailure | null>;
+
+  /**
+   * Hands one request to a worker. Never throws and never blocks: a full ring waits in the pool's queue, a queue over
+   * its limit settles with `queue_full`. The deadline is now + `timeoutMs`.
+   */
+  invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation;
+
+  /** New limits, also for requests under way. */
+  setLimits(limits: PoolLimits): void;
+
+  figures(): PoolFigures;
+
+  /**
+   * Ends the pool: requests in it finish, at most until `drainTimeoutMs` have passed; those still there are settled with
+   * `handler_drain_forced` and dropped. Resolves when every image is unmapped; the threads are blank then.
+   */
+  retire(drainTimeoutMs: number): Promise<RetireOutcome>;
+}

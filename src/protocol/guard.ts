@@ -1,0 +1,132 @@
+/**
+ * The guard's C interface (crate `rust-edge-gateway-guard`) as the gateway sees it: prototypes for koffi, the entry
+ * points of an image, and the report that every call may fill in.
+ */
+
+/** Version of the C ABI between gateway and image; the exported `handler_abi` of a library must equal it. */
+export const ABI_VERSION = 1;
+
+/** Entry points of an image, in the order the guard numbers them. */
+export const ENTRY = { init: 0, entry: 1, resume: 2, cancel: 3, fetch: 4, end: 5 } as const;
+
+/** What `guard_call` returns when the call ended in a fault; the report says which. Smallest i64. */
+export const CALL_FAULTED = -(2n ** 63n);
+
+/** Prototypes for `koffi.load(path).func(…)`. */
+export const GUARD_PROTOTYPES = {
+  /** Once per process, on its main thread, before the first worker starts. 0, or -1 when signals cannot be set up. */
+  install: 'int guard_install()',
+  /** Once per worker thread: makes its call stack and signal stack. Slot number, or negative. */
+  open: 'int guard_open(size_t stack_bytes)',
+  /** Binds the private copy at `path`; image number, or negative (see BIND_ERRORS) with a message in the report. */
+  bind: 'int guard_bind(int slot, const char* path, size_t arena_bytes, uint32_t limit_ms, uint8_t* report)',
+  /** Calls one entry point. Bytes written to `out`; or -n: n bytes are waiting for `fetch`; or CALL_FAULTED. */
+  call: 'int64_t guard_call(int image, int entry, const uint8_t* in, size_t len, uint8_t* out, size_t cap, uint32_t limit_ms, uint8_t* report)',
+  /** Takes an image away; `clean_ms` 0 = run none of its code. 0 or bits of UNBIND. */
+  unbind: 'int guard_unbind(int image, uint32_t clean_ms)',
+  /** Any thread: ends the call that runs in `slot` now, as a fault of kind `interrupted`. 0, or 1 when none runs. */
+  interrupt: 'int guard_interrupt(int slot)',
+  /** Any thread: number of the running call of `slot`, 0 when idle. */
+  running: 'uint64_t guard_running(int slot)',
+  /** Takes the log lines the images of `slot` wrote during the last call; bytes written to `out`. */
+  takeLog: 'size_t guard_take_log(int slot, uint8_t* out, size_t cap)',
+  /** Images bound in this process. */
+  images: 'int guard_images()',
+} as const;
+
+export const BIND_ERRORS: Readonly<Record<number, string>> = {
+  [-1]: 'open_failed',
+  [-2]: 'symbol_missing',
+  [-3]: 'out_of_address_space',
+  [-4]: 'init_failed',
+  [-5]: 'too_many_images',
+  [-6]: 'abi_mismatch',
+};
+
+export const UNBIND = { destructorFaulted: 1, stillMapped: 2 } as const;
+
+export const FAULT_KINDS = [
+  'none',
+  'memory',
+  'stack_overflow',
+  'illegal_instruction',
+  'arithmetic',
+  'abort',
+  'interrupted',
+  'system_call',
+  'exit',
+  'out_of_memory',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number] | 'panic';
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly signal: number;
+  /** `si_code` of the signal, or the status given to `exit`. */
+  readonly code: number;
+  /** Address that was accessed, in hexadecimal. */
+  readonly address: string;
+  /** Offset of the faulting instruction in the library, in hexadecimal; "0" when it was not the library's code. */
+  readonly offset: string;
+  /** The code that ran was not the image's own (libc, the unwinder). */
+  readonly foreign: boolean;
+  /** Foreign code was left that may hold a lock: the process has to be replaced. */
+  readonly suspect: boolean;
+}
+
+/**
+ * The report, little-endian, REPORT_BYTES long; all offsets in bytes:
+ * 0 i32 kind · 4 i32 signal · 8 i32 code · 12 u32 flags (1 foreign, 2 suspect) · 16 u64 address · 24 u64 pc ·
+ * 32 u64 pc offset in the image · 40 u64 call number · 48 u32 interrupts that waited · 52 u32 left through a patched return ·
+ * 56 u32 log bytes waiting for guard_take_log · 60 u32 message bytes · 64 message (UTF-8).
+ */
+export const REPORT_BYTES = 1024;
+const REPORT = {
+  kind: 0,
+  signal: 4,
+  code: 8,
+  flags: 12,
+  address: 16,
+  offset: 32,
+  log: 56,
+  messageLength: 60,
+  message: 64,
+};
+
+export const reportLogBytes = (report: Buffer): number => report.readUInt32LE(REPORT.log);
+
+export function reportMessage(report: Buffer): string {
+  return report.toString('utf8', REPORT.message, REPORT.message + report.readUInt32LE(REPORT.messageLength));
+}
+
+export function reportFault(report: Buffer): Fault {
+  const flags = report.readUInt32LE(REPORT.flags);
+  return {
+    kind: FAULT_KINDS[report.readInt32LE(REPORT.kind)] ?? 'none',
+    signal: report.readInt32LE(REPORT.signal),
+    code: report.readInt32LE(REPORT.code),
+    address: report.readBigUInt64LE(REPORT.address).toString(16),
+    offset: report.readBigUInt64LE(REPORT.offset).toString(16),
+    foreign: (flags & 1) !== 0,
+    suspect: (flags & 2) !== 0,
+  };
+}
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type HandlerLogLevel = (typeof LOG_LEVELS)[number];
+
+export interface HandlerLogLine {
+  readonly level: HandlerLogLevel;
+  readonly message: string;
+}
+
+/** Decodes what `guard_take_log` wrote: records of u8 level, u8[3], u32 length, bytes (UTF-8, replaced where it is not). */
+export function decodeLog(bytes: Buffer): HandlerLogLine[] {
+  const lines: HandlerLogLine[] = [];
+  for (let at = 0; at + 8 <= bytes.length;) {
+    const end = at + 8 + bytes.readUInt32LE(at + 4);
+    lines.push({ level: LOG_LEVELS[bytes.readUInt8(at)] ?? 'info', message: bytes.toString('utf8', at + 8, end) });
+    at = end;
+  }
+  return lines;
+}
