@@ -7,15 +7,6 @@ export interface CompileInput {
   readonly dependencies: Dependencies;
 }
 
-/** One message of the compiler; `line` and `column` count from 1 in the saved source, null when it is not about it. */
-export interface Diagnostic {
-  readonly level: string;
-  readonly message: string;
-  readonly file: string | null;
-  readonly line: number | null;
-  readonly column: number | null;
-}
-
 export type CompilePhase = 'waiting' | 'compiling' | 'finished' | 'failed';
 
 export interface CompileProgress {

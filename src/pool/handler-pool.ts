@@ -14,6 +14,7 @@ export type Failure =
   | 'handler_invalid_response'
   | 'handler_timeout'
   | 'handler_drain_forced'
+  | 'endpoint_not_loaded'
   | 'queue_full'
   | 'internal_error';
 
@@ -42,6 +43,8 @@ export interface PoolEvents {
   bindFailed(failure: BindFailure): void;
   /** No request is left, queued or started. */
   idle(): void;
+  /** Requests wait while every worker is busy: may the pool take one thread more? */
+  mayGrow(): boolean;
   /** The process should be replaced: something foreign may be damaged. */
   suspect(reason: string): void;
 }
@@ -76,12 +79,16 @@ export interface HandlerPool {
 
   /**
    * Hands one request to a worker. Never throws and never blocks: a full ring waits in the pool's queue, a queue over
-   * its limit settles with `queue_full`. The deadline is now + `timeoutMs`.
+   * its limit settles with `queue_full`. The deadline is now + `timeoutMs`. May be called before `bind` has finished:
+   * the request waits for the first image, and settles with `endpoint_not_loaded` if there comes none.
    */
   invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation;
 
   /** New limits, also for requests under way. */
   setLimits(limits: PoolLimits): void;
+
+  /** Lets go of idle workers until `images` are left (at least 1); busy ones follow when they have nothing to do. */
+  shrinkTo(images: number): void;
 
   figures(): PoolFigures;
 
@@ -90,4 +97,21 @@ export interface HandlerPool {
    * `handler_drain_forced` and dropped. Resolves when every image is unmapped; the threads are blank then.
    */
   retire(drainTimeoutMs: number): Promise<RetireOutcome>;
+}
+
+export interface PoolSpec {
+  readonly endpoint: string;
+  readonly generation: number;
+  readonly artifactPath: string;
+  readonly limits: PoolLimits;
+  readonly events: PoolEvents;
+}
+
+/** Makes pools out of blank, warm ones, and takes their threads back. */
+export interface PoolFactory {
+  /** A pool without images; `bind` follows. */
+  create(spec: PoolSpec): HandlerPool;
+  figures(): { readonly standbyThreads: number; readonly librariesMapped: number };
+  /** Ends the threads of standby. Pools must have been retired before. */
+  close(): Promise<void>;
 }

@@ -39,6 +39,15 @@ export interface EndpointRecord {
   readonly updatedAt: number;
 }
 
+/** One message of the compiler; `line` and `column` count from 1 in the saved source, null when it is not about it. */
+export interface Diagnostic {
+  readonly level: string;
+  readonly message: string;
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
 export interface BuildRecord {
   readonly id: string;
   readonly endpointId: string;
@@ -50,8 +59,7 @@ export interface BuildRecord {
   readonly durationMs: number;
   readonly finishedAt: number;
   readonly cached: boolean;
-  /** Rendered compiler warnings. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Diagnostic[];
   readonly code: string;
   readonly dependencies: Dependencies;
 }
