@@ -1,0 +1,148 @@
+import { AdminError } from '../errors.ts';
+import type { Compiler } from '../build/compiler.ts';
+import type { EndpointSpec, GenerationSpec } from '../protocol/control.ts';
+import type { BuildRecord, EndpointRecord, EndpointState } from '../store/records.ts';
+import type { DataPlane } from './data-plane.ts';
+import type { DrainLedger } from './drain-ledger.ts';
+import type { Journal } from './journal.ts';
+import { buildServedBefore } from './rollback-target.ts';
+import type { Routing } from './routing.ts';
+
+export interface Deployed {
+  readonly state: EndpointState;
+  readonly generation: number;
+  /** From the call to every gateway process having flipped, the store's write included. */
+  readonly swapMs: number;
+}
+
+export interface DeployerParts {
+  readonly journal: Journal;
+  readonly compiler: Pick<Compiler, 'artifactPath'>;
+  readonly dataPlane: DataPlane;
+  readonly routing: Routing;
+  readonly ledger: DrainLedger;
+  /** Deploys have left builds that may be out of reach. */
+  readonly onDeployed: () => void;
+}
+
+/** Most generations a rollback looks back over. */
+const ROLLBACK_DEPTH = 1_000;
+
+/**
+ * Swaps generations: prepare everywhere, write to the store (the commit point), flip everywhere. Whatever fails before
+ * the write leaves everything as it was. Callers take turns per endpoint.
+ */
+export class Deployer {
+  readonly #parts: DeployerParts;
+
+  constructor(parts: DeployerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws AdminError `endpoint_not_found`, `not_compiled`, `load_failed`, `toolchain_missing`, `storage_failed` */
+  async deploy(id: string, startedAt = performance.now()): Promise<Deployed> {
+    const { journal } = this.#parts;
+    const { buildId } = journal.endpoint(id);
+    const build = buildId === null ? null : journal.store.build(buildId);
+    if (build === null) throw new AdminError('not_compiled');
+    return this.deployBuild(id, build, startedAt);
+  }
+
+  /** `generation`: the one to go back to; undefined: whatever served immediately before. */
+  async rollback(id: string, generation: number | undefined, startedAt = performance.now()): Promise<Deployed> {
+    const endpoint = this.#parts.journal.endpoint(id);
+    const build = generation === undefined ? this.#buildBefore(endpoint) : this.#buildOf(id, generation);
+    return this.deployBuild(id, build, startedAt);
+  }
+
+  async deployBuild(id: string, build: BuildRecord, startedAt: number): Promise<Deployed> {
+    const { journal, routing } = this.#parts;
+    const { generation } = journal.addGeneration(id, build.id);
+    let superseded: number | null;
+    let serving: GenerationSpec;
+    try {
+      serving = await this.#load(journal.endpoint(id), generation, build);
+      superseded = this.#commitPoint(id, generation);
+    } catch (error) {
+      await this.#giveUp(id, generation, error);
+      throw error;
+    }
+    const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded);
+    const swapMs = performance.now() - startedAt;
+    const state = this.#settle(id, requestsLeft);
+    journal.publish({ type: 'swap', endpoint: id, generation, swapMs });
+    this.#parts.onDeployed();
+    return { state, generation, swapMs };
+  }
+
+  async #load(endpoint: EndpointRecord, generation: number, build: BuildRecord): Promise<GenerationSpec> {
+    const artifactPath = await this.#parts.compiler.artifactPath(build.digest);
+    if (artifactPath === null) {
+      throw new AdminError('load_failed', 'The library of this build is missing or damaged; compile it again.');
+    }
+    const serving: GenerationSpec = { generation, artifactPath };
+    await this.#prepare(this.#parts.routing.spec(endpoint, serving));
+    return serving;
+  }
+
+  async #prepare(spec: EndpointSpec): Promise<void> {
+    const outcome = await this.#parts.dataPlane.prepare(spec);
+    if (outcome.ok) return;
+    const { code, message } = outcome;
+    throw new AdminError('load_failed', `The library cannot be loaded: ${message}`, { details: { reason: code } });
+  }
+
+  /** @returns the generation that served until now. */
+  #commitPoint(id: string, generation: number): number | null {
+    const { journal } = this.#parts;
+    return journal.transaction(() => {
+      const superseded = journal.endpoint(id).generation;
+      if (superseded !== null) journal.moveGeneration(id, superseded, 'superseded');
+      journal.moveGeneration(id, generation, 'ready');
+      const { lastError } = journal.endpoint(id);
+      // A failed build since then is still worth showing; a failed load is over.
+      const keptError = lastError?.code === 'load_failed' ? null : lastError;
+      journal.moveEndpoint(id, 'swapped', { generation, lastError: keptError });
+      return superseded;
+    });
+  }
+
+  /** Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. */
+  #settle(id: string, requestsLeft: number): EndpointState {
+    const { journal, ledger } = this.#parts;
+    const { state } = journal.endpoint(id);
+    const stillDrains = requestsLeft > 0 && ledger.isDraining(id);
+    if (state === 'loaded' && stillDrains) return journal.moveEndpoint(id, 'requests_left').state;
+    if (state === 'draining' && !stillDrains) return journal.moveEndpoint(id, 'drained').state;
+    return state;
+  }
+
+  async #giveUp(id: string, generation: number, error: unknown): Promise<void> {
+    const { journal, dataPlane } = this.#parts;
+    await dataPlane.abandon(id, generation);
+    const code = error instanceof AdminError ? error.code : 'internal_error';
+    const message = error instanceof Error ? error.message : String(error);
+    journal.publish({ type: 'swap_failed', endpoint: id, generation, code, message });
+    // When it is the store that failed, the next start finds the generation loading, and does this.
+    if (code !== 'storage_failed') journal.moveGeneration(id, generation, 'failed');
+  }
+
+  #buildBefore(endpoint: EndpointRecord): BuildRecord {
+    const { store } = this.#parts.journal;
+    const build = buildServedBefore({
+      generations: store.generations(endpoint.id, ROLLBACK_DEPTH),
+      serving: endpoint.generation,
+      build: buildId => store.build(buildId),
+    });
+    if (build === null) throw new AdminError('no_earlier_generation');
+    return build;
+  }
+
+  #buildOf(id: string, generation: number): BuildRecord {
+    const { store } = this.#parts.journal;
+    const record = store.generation(id, generation);
+    const build = record === null ? null : store.build(record.buildId);
+    if (build === null) throw new AdminError('generation_not_found');
+    return build;
+  }
+}

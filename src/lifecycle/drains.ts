@@ -1,0 +1,90 @@
+import type { BindFailure, EndpointSpec, ProcessFigures } from '../protocol/control.ts';
+import type { DataPlaneListener, ProcessId, RetiredReport } from './data-plane.ts';
+import { DrainLedger, type EndedDrain } from './drain-ledger.ts';
+import type { Journal } from './journal.ts';
+import { retiredBy } from './generation-state.ts';
+
+/** Time after which a write that failed is tried again. */
+const WRITE_RETRY_MS = 1_000;
+
+/**
+ * Takes in what gateway processes report: ends drains, counts requests, marks endpoints that cannot serve. Nobody waits
+ * for an answer here, so a write that fails (the disk is full) is tried again until it succeeds.
+ */
+export class Drains implements DataPlaneListener {
+  readonly ledger: DrainLedger;
+  readonly #journal: Journal;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+    this.ledger = new DrainLedger({ onEnded: drain => this.#ended(drain), now: journal.now });
+  }
+
+  retired(process: ProcessId, report: RetiredReport): void {
+    const { endpoint, generation, outcome, requests } = report;
+    this.#write(() => this.#journal.addRequests(endpoint, generation, requests));
+    this.ledger.retired(process, endpoint, generation, outcome);
+  }
+
+  polled(process: ProcessId, figures: ProcessFigures): void {
+    const held = new Set(figures.generations.map(({ endpoint, generation }) => `${endpoint}#${generation}`));
+    this.ledger.reconcile(process, (endpoint, generation) => held.has(`${endpoint}#${generation}`));
+  }
+
+  gone(process: ProcessId, end: { readonly clean: boolean; readonly figures: ProcessFigures | null }): void {
+    const generations = end.figures?.generations ?? [];
+    this.#write(() => {
+      for (const { endpoint, generation, requests } of generations) {
+        this.#journal.addRequests(endpoint, generation, requests);
+      }
+    });
+    this.ledger.gone(process, end.clean);
+  }
+
+  endpointFailed(endpoint: string, generation: number, failure: BindFailure): void {
+    this.#write(() => {
+      const record = this.#journal.store.endpoint(endpoint);
+      if (record === null || record.generation !== generation || record.state === 'error') return;
+      const lastError = { code: 'load_failed', message: failure.message, at: this.#journal.now() };
+      this.#journal.moveEndpoint(endpoint, 'failed', { lastError });
+    });
+  }
+
+  started(served: readonly EndpointSpec[], failed: readonly ({ readonly endpoint: string } & BindFailure)[]): void {
+    const failures = new Map(failed.map(failure => [failure.endpoint, failure]));
+    for (const { id, serving } of served) {
+      if (serving === null) continue;
+      const failure = failures.get(id);
+      if (failure === undefined) this.#recovered(id, serving.generation);
+      else this.endpointFailed(id, serving.generation, failure);
+    }
+  }
+
+  #recovered(id: string, generation: number): void {
+    const record = this.#journal.store.endpoint(id);
+    if (record?.state !== 'error' || record.generation !== generation) return;
+    this.#write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));
+  }
+
+  #ended(drain: EndedDrain): void {
+    const { endpoint, generation, outcome, drainMs } = drain;
+    this.#write(() => {
+      // A deleted endpoint has no record any more, and one whose generation already retired was seen to after a retry.
+      if (this.#journal.store.generation(endpoint, generation)?.state !== 'draining') return;
+      this.#journal.moveGeneration(endpoint, generation, retiredBy(outcome), drainMs);
+      const record = this.#journal.endpoint(endpoint);
+      if (record.state !== 'draining' || this.ledger.isDraining(endpoint)) return;
+      this.#journal.moveEndpoint(endpoint, record.generation === null ? 'emptied' : 'drained');
+    });
+  }
+
+  #write(work: () => void): void {
+    try {
+      this.#journal.transaction(work);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#journal.publish({ type: 'storage_failed', message });
+      setTimeout(() => this.#write(work), WRITE_RETRY_MS).unref();
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import { AdminError } from '../errors.ts';
+import type { Compiler } from '../build/compiler.ts';
+import type { EventBus } from '../observe/events.ts';
+import type { BuildRecord, EndpointChange, EndpointRecord, NewEndpoint, Store } from '../store/records.ts';
+import { Builder } from './builder.ts';
+import type { DataPlane, DataPlaneListener } from './data-plane.ts';
+import { Deployer, type Deployed } from './deployer.ts';
+import { Drains } from './drains.ts';
+import { concernsDataPlane, type EndpointDefaults } from './endpoint-spec.ts';
+import { Journal } from './journal.ts';
+import { Pruning } from './pruning.ts';
+import { recover, type Recovery } from './recovery.ts';
+import { Routing } from './routing.ts';
+import { Turns } from './turns.ts';
+
+export interface LifecycleOptions {
+  readonly store: Store;
+  readonly compiler: Compiler;
+  readonly dataPlane: DataPlane;
+  readonly events: EventBus;
+  readonly defaults: EndpointDefaults;
+  readonly now?: () => number;
+}
+
+/** Everything that can be done to an endpoint; whatever changes routing or serving takes turns per endpoint. */
+export class Lifecycle {
+  readonly #store: Store;
+  readonly #compiler: Compiler;
+  readonly #dataPlane: DataPlane;
+  readonly #journal: Journal;
+  readonly #turns = new Turns();
+  readonly #builder: Builder;
+  readonly #drains: Drains;
+  readonly #routing: Routing;
+  readonly #deployer: Deployer;
+  readonly #pruning: Pruning;
+
+  constructor(options: LifecycleOptions) {
+    const { store, compiler, dataPlane, events, defaults, now = Date.now } = options;
+    this.#store = store;
+    this.#compiler = compiler;
+    this.#dataPlane = dataPlane;
+    this.#journal = new Journal({ store, events, now });
+    this.#builder = new Builder({ journal: this.#journal, compiler });
+    this.#drains = new Drains(this.#journal);
+    const { ledger } = this.#drains;
+    this.#routing = new Routing({ dataPlane, ledger, defaults });
+    const onError = (error: unknown): void => events.publish({ type: 'storage_failed', message: String(error) });
+    this.#pruning = new Pruning({ store, compiler, onError });
+    const parts = { journal: this.#journal, compiler, dataPlane, routing: this.#routing, ledger };
+    this.#deployer = new Deployer({ ...parts, onDeployed: () => this.#pruning.request() });
+  }
+
+  /** Where gateway processes' reports go. */
+  get listener(): DataPlaneListener {
+    return this.#drains;
+  }
+
+  /** Brings the store into order after whatever ended the program last time; before the first gateway process starts. */
+  async recover(): Promise<Recovery> {
+    return recover({ journal: this.#journal, compiler: this.#compiler, routing: this.#routing });
+  }
+
+  /** Compiles again what an older version of the gateway compiled, and serves it. */
+  async rebuild(outdated: BuildRecord): Promise<Deployed> {
+    const build = await this.#builder.rebuild(outdated);
+    return this.#turns.take(build.endpointId, async () =>
+      this.#deployer.deployBuild(build.endpointId, build, performance.now()),
+    );
+  }
+
+  async create(endpoint: NewEndpoint): Promise<EndpointRecord> {
+    const record = this.#store.createEndpoint(endpoint, this.#journal.now());
+    this.#journal.tellCreated(record);
+    await this.#turns.take(record.id, async () => this.#routing.refresh(record));
+    return record;
+  }
+
+  /** Route, name and limits act at once; code and dependencies with the next compile and deploy. */
+  async change(id: string, change: EndpointChange): Promise<EndpointRecord> {
+    return this.#inTurn(id, async () => {
+      const record = this.#journal.changeEndpoint(id, change);
+      if (concernsDataPlane(change)) await this.#routing.refresh(record);
+      return record;
+    });
+  }
+
+  /** @throws AdminError `endpoint_not_found`, `no_code` */
+  requireCode(id: string): void {
+    this.#builder.requireCode(id);
+  }
+
+  async compile(id: string): Promise<BuildRecord> {
+    return this.#builder.compile(id);
+  }
+
+  async deploy(id: string): Promise<Deployed> {
+    const startedAt = performance.now();
+    return this.#inTurn(id, async () => this.#deployer.deploy(id, startedAt));
+  }
+
+  async rollback(id: string, generation?: number): Promise<Deployed> {
+    const startedAt = performance.now();
+    return this.#inTurn(id, async () => this.#deployer.rollback(id, generation, startedAt));
+  }
+
+  /** Refuses new requests at once; resolves when what ran is finished and unmapped everywhere. */
+  async undeploy(id: string): Promise<EndpointRecord> {
+    await this.#inTurn(id, async () => this.#takeAway(id));
+    await this.#drained(id);
+    const record = this.#store.endpoint(id);
+    if (record === null) throw new AdminError('endpoint_deleted');
+    return record;
+  }
+
+  /** As undeploy; then the endpoint, its history and its project folder are gone. */
+  async remove(id: string): Promise<void> {
+    await this.#inTurn(id, async () => {
+      const record = this.#journal.endpoint(id);
+      await this.#takeAway(id);
+      await this.#routing.remove(id, null);
+      await this.#drained(id);
+      this.#store.deleteEndpoint(id);
+      await this.#compiler.removeProject(id);
+      this.#journal.tellDeleted(record);
+    });
+    this.#pruning.request();
+  }
+
+  /** @throws AdminError `endpoint_not_found` at once, `endpoint_deleted` when it went while the call waited */
+  async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    this.#journal.endpoint(id);
+    return this.#turns.take(id, async () => {
+      if (this.#store.endpoint(id) === null) throw new AdminError('endpoint_deleted');
+      return work();
+    });
+  }
+
+  async #takeAway(id: string): Promise<void> {
+    const { generation } = this.#journal.endpoint(id);
+    if (generation === null) return;
+    const record = this.#journal.transaction(() => {
+      this.#journal.moveGeneration(id, generation, 'superseded');
+      return this.#journal.moveEndpoint(id, 'undeploying', { generation: null });
+    });
+    await this.#routing.swap(record, null, generation);
+  }
+
+  /** A process that never bound the generation has nothing to report, so each is asked what it holds. */
+  async #drained(id: string): Promise<void> {
+    void this.#dataPlane.figures();
+    await this.#drains.ledger.ended(id);
+  }
+}
