@@ -1,0 +1,46 @@
+/** A second of each bench, so that none rots. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { ROOT } from '../support/source-tree.ts';
+
+const run = promisify(execFile);
+
+async function bench(
+  name: string,
+  args: readonly string[],
+): Promise<{ stdout: string; rows: Record<string, unknown>[] }> {
+  const { stdout } = await run(process.execPath, [join(ROOT, 'bench', `${name}.ts`), ...args], { cwd: ROOT });
+  const { rows } = JSON.parse(await readFile(join(ROOT, 'bench', 'results', `${name}.json`), 'utf8')) as {
+    rows: Record<string, unknown>[];
+  };
+  return { stdout, rows };
+}
+
+test('bench:swap prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('swap', ['--seconds', '1']);
+  assert.match(stdout, /swaps under 32 clients; \d+ requests, 0 failed/);
+  assert.deepEqual(
+    rows.map(row => row['ms']),
+    ['swap_ms', 'load', 'flip', 'first request', 'drain'],
+  );
+  assert.ok(rows.every(row => Number(row['p50']) >= 0));
+});
+
+test('bench:dispatch prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('dispatch', ['--seconds', '1', '--rounds', '1']);
+  assert.match(stdout, /Hono inline/);
+  assert.deepEqual(
+    rows.map(row => [row['contestant'], row['connections'], row['errors']]),
+    [
+      ['Hono inline', 1, 0],
+      ['gateway', 1, 0],
+      ['Hono inline', 32, 0],
+      ['gateway', 32, 0],
+    ],
+  );
+  assert.ok(rows.every(row => Number(row['requests/s']) > 0));
+});
