@@ -1,0 +1,67 @@
+import type { EventBus, TimedEvent } from './events.ts';
+import type { Logger } from './log.ts';
+
+/** Writes what happens in the control plane to the log, under the names the event stream uses. */
+export function logEvents(events: EventBus, log: Logger): () => void {
+  return events.subscribe(event => logEvent(event, log));
+}
+
+function logEvent(event: TimedEvent, log: Logger): void {
+  switch (event.type) {
+    case 'endpoint': {
+      const { endpoint, change, state, generation } = event;
+      const level = state === 'error' && change === 'state' ? 'error' : 'info';
+      return log[level](
+        { event: `endpoint_${change}`, endpoint, state, generation },
+        `endpoint ${endpoint} is ${state}`,
+      );
+    }
+    case 'build_finished': {
+      const { id, digest, cached, durationMs } = event.build;
+      const fields = { event: 'build_finished', endpoint: event.endpoint, build: id, digest, cached };
+      return log.info({ ...fields, duration_ms: durationMs }, `built ${event.endpoint}`);
+    }
+    case 'build_failed':
+      return log.warn(
+        { event: 'build_failed', endpoint: event.endpoint, code: event.code, duration_ms: event.durationMs },
+        `build of ${event.endpoint} failed`,
+      );
+    case 'swap':
+      return log.info(
+        { event: 'swap', endpoint: event.endpoint, generation: event.generation, swap_ms: event.swapMs },
+        `${event.endpoint} is served by generation ${event.generation}`,
+      );
+    case 'swap_failed': {
+      const { endpoint, generation, code, message } = event;
+      return log.warn({ event: 'swap_failed', endpoint, generation, code }, message);
+    }
+    case 'fault': {
+      const { endpoint, generation, requestId, fault } = event;
+      const text = fault.message ?? fault.kind;
+      return log.warn({ event: 'fault', endpoint, generation, request_id: requestId, fault }, text);
+    }
+    case 'process':
+      return logProcess(event, log);
+    case 'storage_failed':
+      return log.error({ event: 'storage_failed' }, event.message);
+    case 'generation': {
+      const { endpoint, generation, state, outcome } = event;
+      const fields = { event: 'generation', endpoint, generation, state, outcome };
+      return log[outcome === 'forced' ? 'warn' : 'debug'](
+        fields,
+        `generation ${generation} of ${endpoint} is ${state}`,
+      );
+    }
+    case 'build_progress': {
+      const { endpoint, phase, crate } = event;
+      return log.debug({ event: 'build_progress', endpoint, phase, crate }, `${endpoint}: ${crate ?? phase}`);
+    }
+  }
+}
+
+function logProcess(event: Extract<TimedEvent, { type: 'process' }>, log: Logger): void {
+  const { pid, state, reason } = event;
+  const fields = { event: 'process', process: pid, state, reason };
+  const why = reason === null ? '' : ` (${reason})`;
+  log[state === 'ended' && reason !== null ? 'warn' : 'info'](fields, `gateway process ${pid}: ${state}${why}`);
+}

@@ -1,0 +1,1 @@
+export const METRIC_PREFIX = 'rust_edge_gateway_';
