@@ -57,6 +57,7 @@ export const ADMIN_ERRORS = {
   load_failed: { status: 422, sentence: 'The library cannot be loaded.' },
   storage_failed: { status: 507, sentence: 'The data directory cannot be written.' },
   toolchain_missing: { status: 503, sentence: 'Rust is not installed here; install it with rustup and try again.' },
+  not_serving: { status: 503, sentence: 'No gateway process serves at the moment; a new one is being started.' },
   shutting_down: { status: 503, sentence: 'The gateway is shutting down.' },
   internal_error: { status: 500, sentence: 'The gateway failed to carry this call out; its log says why.' },
 } as const satisfies Record<string, ErrorEntry>;

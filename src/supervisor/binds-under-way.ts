@@ -1,0 +1,53 @@
+interface Bind {
+  readonly endpoint: string;
+  readonly generation: number;
+  count: number;
+}
+
+const keyOf = (endpoint: string, generation: number): string => `${endpoint}#${generation}`;
+
+/** The binds a gateway process has announced and not finished: when it dies, they are what it died of. */
+export class BindsUnderWay {
+  readonly #binds = new Map<string, Bind>();
+
+  begin(endpoint: string, generation: number): void {
+    const bind = this.#binds.get(keyOf(endpoint, generation)) ?? { endpoint, generation, count: 0 };
+    bind.count += 1;
+    this.#binds.set(keyOf(endpoint, generation), bind);
+  }
+
+  end(endpoint: string, generation: number): void {
+    const bind = this.#binds.get(keyOf(endpoint, generation));
+    if (bind === undefined) return;
+    bind.count -= 1;
+    if (bind.count === 0) this.#binds.delete(keyOf(endpoint, generation));
+  }
+
+  has(endpoint: string, generation: number): boolean {
+    return this.#binds.has(keyOf(endpoint, generation));
+  }
+
+  all(): readonly { readonly endpoint: string; readonly generation: number }[] {
+    return [...this.#binds.values()];
+  }
+}
+
+/** Processes a bind may kill before its endpoint goes to `error`. */
+const DEATHS_MAX = 2;
+
+/** Counts the processes that died while they bound the same generation. */
+export class DeadlyBinds {
+  readonly #deaths = new Map<string, number>();
+
+  /** @returns the binds that have now killed too many. */
+  record(binds: BindsUnderWay): readonly { readonly endpoint: string; readonly generation: number }[] {
+    return binds.all().filter(({ endpoint, generation }) => {
+      const key = keyOf(endpoint, generation);
+      const deaths = (this.#deaths.get(key) ?? 0) + 1;
+      this.#deaths.set(key, deaths);
+      if (deaths < DEATHS_MAX) return false;
+      this.#deaths.delete(key);
+      return true;
+    });
+  }
+}

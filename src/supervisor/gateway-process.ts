@@ -1,0 +1,78 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../protocol/control.ts';
+import { ControlChannel } from './control-channel.ts';
+
+/** How a process ended: its exit status, or the signal that killed it. */
+export interface ProcessEnd {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface GatewayProcessOptions {
+  /** What runs, with Node: `[src/main.ts, --gateway-process]`, or a stand-in in tests. */
+  readonly command: readonly string[];
+  readonly listeningFd: number;
+  readonly onEvent: (event: GatewayEvent) => void;
+  readonly onEnd: (end: ProcessEnd) => void;
+}
+
+/** Variables that gateway processes, and so handlers, may see: none of the gateway's settings, none of the host's secrets. */
+export function gatewayEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const allowed = (name: string): boolean => /^(HANDLER_.*|TZ|LANG|LC_.*)$/.test(name);
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => allowed(name)));
+}
+
+/** One gateway process: its child, the calls to it, and what it tells. */
+export class GatewayProcess {
+  readonly pid: number;
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<ProcessEnd>;
+  readonly #child: ChildProcess;
+  readonly #channel: ControlChannel;
+
+  private constructor(child: ChildProcess, pid: number, options: GatewayProcessOptions) {
+    this.#child = child;
+    this.pid = pid;
+    const send = (message: object): void => void child.send(message, () => {});
+    this.#channel = new ControlChannel({ send, onEvent: options.onEvent });
+    child.on('message', message => this.#channel.receive(message as GatewayToSupervisor));
+    this.ended = this.#end(options.onEnd);
+  }
+
+  /** The process has ended when it is gone and the last message it sent has been read. */
+  async #end(onEnd: (end: ProcessEnd) => void): Promise<ProcessEnd> {
+    const exited = once(this.#child, 'exit');
+    const disconnected = once(this.#child, 'disconnect');
+    const [status, signal] = (await exited) as [number | null, NodeJS.Signals | null];
+    await disconnected;
+    this.#channel.close();
+    const end = { status, signal };
+    onEnd(end);
+    return end;
+  }
+
+  /** null: the operating system refuses another process. */
+  static spawn(options: GatewayProcessOptions): GatewayProcess | null {
+    const child = spawn(process.execPath, options.command, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd],
+      serialization: 'advanced',
+      env: gatewayEnvironment(process.env),
+    });
+    child.on('error', () => {});
+    return child.pid === undefined ? null : new GatewayProcess(child, child.pid, options);
+  }
+
+  /** `timeoutMs` null: however long it takes. @throws CallFailed */
+  async call<N extends ControlCallName>(
+    kind: N,
+    request: ControlCalls[N]['request'],
+    timeoutMs: number | null = null,
+  ): Promise<ControlCalls[N]['answer']> {
+    return this.#channel.call(kind, request, timeoutMs);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
