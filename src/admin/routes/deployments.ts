@@ -1,0 +1,80 @@
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
+import { AdminError } from '../../errors.ts';
+import type { Deployed } from '../../lifecycle/deployer.ts';
+import { answers, ok } from '../answers.ts';
+import { endpointJson, generationJson } from '../json.ts';
+import type { AdminParts } from '../parts.ts';
+import {
+  DeployedSchema,
+  DeployRequestSchema,
+  EndpointParameterSchema,
+  EndpointSchema,
+  GenerationSchema,
+  RollbackRequestSchema,
+} from '../schemas.ts';
+
+const optionalBody = <Schema extends z.ZodType>(schema: Schema) => ({
+  required: false,
+  content: { 'application/json': { schema } },
+});
+
+const deploy = createRoute({
+  method: 'post',
+  path: '/api/endpoints/{id}/deploy',
+  summary: 'Load the latest build and swap it in',
+  request: { params: EndpointParameterSchema, body: optionalBody(DeployRequestSchema) },
+  responses: answers(200, 'New requests go to the new generation; older ones drain.', DeployedSchema),
+});
+const rollback = createRoute({
+  method: 'post',
+  path: '/api/endpoints/{id}/rollback',
+  summary: "Make a new generation from an earlier one's build; by default from what served immediately before",
+  request: { params: EndpointParameterSchema, body: optionalBody(RollbackRequestSchema) },
+  responses: answers(200, 'New requests go to the new generation; older ones drain.', DeployedSchema),
+});
+const undeploy = createRoute({
+  method: 'post',
+  path: '/api/endpoints/{id}/undeploy',
+  summary: 'Refuse new requests at once; answers when the library is drained and unmapped',
+  request: { params: EndpointParameterSchema },
+  responses: answers(200, 'The endpoint.', EndpointSchema),
+});
+const generations = createRoute({
+  method: 'get',
+  path: '/api/endpoints/{id}/generations',
+  summary: 'List generations, newest first',
+  request: {
+    params: EndpointParameterSchema,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).optional() }),
+  },
+  responses: answers(200, 'The generations.', z.array(GenerationSchema)),
+});
+
+const GENERATIONS_SHOWN = 100;
+
+function deployedJson({ state, generation, swapMs }: Deployed): z.infer<typeof DeployedSchema> {
+  return { state, generation, swap_ms: Math.round(swapMs * 1_000) / 1_000 };
+}
+
+export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPlane }: AdminParts): void {
+  app.openapi(deploy, async c => {
+    const { id } = c.req.valid('param');
+    if (c.req.valid('json').compile === true) await lifecycle.compile(id);
+    return c.json(ok(deployedJson(await lifecycle.deploy(id))), 200);
+  });
+  app.openapi(rollback, async c => {
+    const { generation } = c.req.valid('json');
+    return c.json(ok(deployedJson(await lifecycle.rollback(c.req.valid('param').id, generation))), 200);
+  });
+  app.openapi(undeploy, async c => {
+    const record = await lifecycle.undeploy(c.req.valid('param').id);
+    return c.json(ok(endpointJson(store, record)), 200);
+  });
+  app.openapi(generations, async c => {
+    const { id } = c.req.valid('param');
+    if (store.endpoint(id) === null) throw new AdminError('endpoint_not_found');
+    const figures = await dataPlane.figures();
+    const records = store.generations(id, c.req.valid('query').limit ?? GENERATIONS_SHOWN);
+    return c.json(ok(records.map(record => generationJson(store, record, figures))), 200);
+  });
+}
