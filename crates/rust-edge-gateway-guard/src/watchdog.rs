@@ -1,0 +1,69 @@
+//! The thread that ends calls past their limit.
+//!
+//! A call's time counts from when this thread first saw it run: so no call has to read a clock, none is ended early, and
+//! one is ended at most a pause of this thread late. (The coarse clock would be cheap to read, but on a busy virtual
+//! machine it was seen to be three of its steps, 12 ms, behind.)
+
+use core::mem;
+use core::ptr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::signals::interrupt_signal;
+use crate::slot::{used_slots, Slot, SLOTS_MAX};
+
+/// Between two looks while a call runs, and while none does.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+const IDLE_PAUSE: Duration = Duration::from_millis(4);
+
+const STACK_BYTES: usize = 64 << 10;
+
+/// Starts the thread, once per process. `None`: the system refuses it.
+pub fn start() -> Option<()> {
+    let thread = thread::Builder::new()
+        .name("guard-watchdog".into())
+        .stack_size(STACK_BYTES)
+        .spawn(watch);
+    thread.is_ok().then_some(())
+}
+
+fn watch() {
+    block_all_signals();
+    let mut sightings = [None; SLOTS_MAX];
+    loop {
+        let now = Instant::now();
+        let mut any_runs = false;
+        for (slot, sighting) in used_slots().iter().zip(&mut sightings) {
+            any_runs |= look_at(slot, sighting, now);
+        }
+        thread::sleep(if any_runs { BUSY_PAUSE } else { IDLE_PAUSE });
+    }
+}
+
+/// A call, and when it was first seen.
+type Sighting = (u64, Instant);
+
+/// Interrupts the slot's call if it is late or somebody wants it to end. Again at every look until it has left, for an
+/// interrupt may have come at a moment when the call could not be left. Whether a call runs.
+fn look_at(slot: &Slot, sighting: &mut Option<Sighting>, now: Instant) -> bool {
+    let Some(running) = slot.running() else { return false };
+    let since = match *sighting {
+        Some((call, since)) if call == running.call => since,
+        _ => now,
+    };
+    *sighting = Some((running.call, since));
+    if running.limit.is_some_and(|limit| now.duration_since(since) > limit) || slot.is_wanted(running.call) {
+        slot.interrupt(running.call, interrupt_signal());
+    }
+    true
+}
+
+/// No signal of the process is for this thread.
+fn block_all_signals() {
+    // SAFETY: zeroes are a valid `sigset_t`; the mask is this thread's own.
+    unsafe {
+        let mut all: libc::sigset_t = mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, ptr::null_mut());
+    }
+}
