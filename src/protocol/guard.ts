@@ -22,7 +22,7 @@ export const GUARD_PROTOTYPES = {
   bind: 'int guard_bind(int slot, const char* path, size_t arena_bytes, uint32_t limit_ms, uint8_t* report)',
   /** Calls one entry point. Bytes written to `out`; or -n: n bytes are waiting for `fetch`; or CALL_FAULTED. */
   call: 'int64_t guard_call(int image, int entry, const uint8_t* in, size_t len, uint8_t* out, size_t cap, uint32_t limit_ms, uint8_t* report)',
-  /** Takes an image away; `clean_ms` 0 = run none of its code. 0 or bits of UNBIND. */
+  /** Takes an image away; `clean_ms` 0 = run none of its code. 0 or bits of UNBIND; -1 when this thread has no such image. */
   unbind: 'int guard_unbind(int image, uint32_t clean_ms)',
   /** Any thread: ends the call that runs in `slot` now, as a fault of kind `interrupted`. 0, or 1 when none runs. */
   interrupt: 'int guard_interrupt(int slot)',
@@ -43,7 +43,8 @@ export const BIND_ERRORS: Readonly<Record<number, string>> = {
   [-6]: 'abi_mismatch',
 };
 
-export const UNBIND = { destructorFaulted: 1, stillMapped: 2 } as const;
+/** Bits of what `guard_unbind` gives; `suspect`: the destructor that faulted may have left a lock held. */
+export const UNBIND = { destructorFaulted: 1, stillMapped: 2, suspect: 4 } as const;
 
 export const FAULT_KINDS = [
   'none',
