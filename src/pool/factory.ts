@@ -1,0 +1,45 @@
+import { LIMITS } from '../config.ts';
+import type { ImageSpec } from '../protocol/worker.ts';
+import { Doorbell } from './doorbell.ts';
+import { installGuard } from './guard.ts';
+import type { HandlerPool, PoolFactory, PoolSpec } from './handler-pool.ts';
+import { RingPool } from './ring-pool.ts';
+import { Standby } from './standby.ts';
+
+export interface PoolFactoryOptions {
+  /** The compiled guard. */
+  readonly guardPath: string;
+  /** Private copies of artifacts are made here; has to exist, with mode 0700. */
+  readonly imagesDir: string;
+  /** Heap of one image. */
+  readonly arenaBytes: number;
+  /** Threads a blank pool in standby has ready; default 1. */
+  readonly standbyThreads?: number;
+  /** Blank pools kept; default LIMITS.standbyPools. */
+  readonly standbyPools?: number;
+}
+
+/**
+ * Makes the pools of one gateway process; once per process, on its main thread.
+ * @throws Error when the guard cannot be loaded.
+ */
+export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
+  const { guardPath, imagesDir, arenaBytes, standbyThreads = 1, standbyPools = LIMITS.standbyPools } = options;
+  const guard = installGuard(guardPath);
+  const doorbell = new Doorbell();
+  const standby = new Standby({
+    settings: { guardPath, stackBytes: LIMITS.handlerStackBytes },
+    poolsKept: standbyPools,
+    threadsPerPool: standbyThreads,
+  });
+  return {
+    create(spec: PoolSpec): HandlerPool {
+      const { endpoint, generation, artifactPath } = spec;
+      const { bindTimeoutMs } = LIMITS;
+      const image: ImageSpec = { endpoint, generation, artifactPath, imagesDir, arenaBytes, bindTimeoutMs };
+      return new RingPool({ spec, image, doorbell, standby, guard });
+    },
+    figures: () => ({ standbyThreads: standby.threads, librariesMapped: guard.images() }),
+    close: () => standby.close(),
+  };
+}

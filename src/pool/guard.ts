@@ -1,0 +1,30 @@
+import koffi from 'koffi';
+import { GUARD_PROTOTYPES } from '../protocol/guard.ts';
+
+/** The guard as the main thread uses it; workers have a binding of their own. */
+export interface MainGuard {
+  /** Ends the call that runs on this thread of the guard, as a fault of kind `interrupted`. */
+  interrupt(slot: number): void;
+  /** Number of the call that runs on this thread of the guard; 0: none. */
+  running(slot: number): bigint;
+  /** Images bound in this process. */
+  images(): number;
+}
+
+/**
+ * Loads the guard and sets its signal handlers up; has to come before the first handler thread starts.
+ * @throws Error when the library cannot be loaded or the signals cannot be set up.
+ */
+export function installGuard(guardPath: string): MainGuard {
+  const library = koffi.load(guardPath);
+  const install = library.func(GUARD_PROTOTYPES.install) as () => number;
+  const interrupt = library.func(GUARD_PROTOTYPES.interrupt) as (slot: number) => number;
+  const running = library.func(GUARD_PROTOTYPES.running) as (slot: number) => number | bigint;
+  const images = library.func(GUARD_PROTOTYPES.images) as () => number;
+  if (install() !== 0) throw new Error('The guard could not set its signal handlers up.');
+  return {
+    interrupt: slot => void interrupt(slot),
+    running: slot => BigInt(running(slot)),
+    images,
+  };
+}

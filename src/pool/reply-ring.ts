@@ -1,0 +1,38 @@
+import {
+  POOL_RECORD,
+  RECORD_ALIGNMENT,
+  REPLY_DATA_BYTE,
+  REPLY_RING_BYTES,
+  REPLY_RING_DATA_BYTES,
+  REPLY_WORD,
+} from '../protocol/ring.ts';
+
+/** Called with the memory a record lies in and its offset; what is kept of it has to be copied. */
+export type OnRecord = (source: Buffer, offset: number) => void;
+
+/** The main thread's side of a reply ring: the only one that reads from it. */
+export class ReplyRing {
+  readonly memory = new SharedArrayBuffer(REPLY_RING_BYTES);
+  readonly #data = Buffer.from(this.memory, REPLY_DATA_BYTE, REPLY_RING_DATA_BYTES);
+  readonly #words = new Int32Array(this.memory, 0, REPLY_DATA_BYTE / 4);
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return Atomics.load(this.#words, REPLY_WORD.tail) === this.#head;
+  }
+
+  /** Hands every record that is there to `onRecord`, in order, and gives its room back. */
+  drain(onRecord: OnRecord): void {
+    const tail = Atomics.load(this.#words, REPLY_WORD.tail);
+    while (this.#head !== tail) {
+      const offset = this.#head & (REPLY_RING_DATA_BYTES - 1);
+      const length = this.#data.readUInt32LE(offset);
+      // The head moves first: should `onRecord` throw, the record is not handed out a second time.
+      this.#head = (this.#head + align(length)) | 0;
+      if (this.#data[offset + 4] !== POOL_RECORD.padding) onRecord(this.#data, offset);
+    }
+    Atomics.store(this.#words, REPLY_WORD.head, this.#head);
+  }
+}
+
+const align = (length: number): number => (length + RECORD_ALIGNMENT - 1) & ~(RECORD_ALIGNMENT - 1);

@@ -1,0 +1,143 @@
+import { fileURLToPath } from 'node:url';
+import type { MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { POOL_THREADS_MAX } from '../config.ts';
+import type { WorkerSettings, WorkerTask } from '../protocol/worker.ts';
+
+type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
+
+const WORKER_FILE = fileURLToPath(new URL('../../workers/handler.ts', import.meta.url));
+
+/** A Piscina pool whose threads have no image, or not yet: what a generation's pool is made of. */
+export class BlankPool {
+  readonly #piscina: Piscina;
+  readonly #warm: Promise<unknown>;
+  #broken = false;
+
+  /** `threads` are started and warmed at once; one alone is started in any case. */
+  constructor(settings: WorkerSettings, threads: number) {
+    this.#piscina = new Piscina({
+      filename: WORKER_FILE,
+      workerData: settings,
+      minThreads: 1,
+      maxThreads: POOL_THREADS_MAX,
+      idleTimeout: Infinity,
+      concurrentTasksPerWorker: 1,
+      // The default blocks a thread's event loop between tasks.
+      atomics: 'disabled',
+      // Not the main thread's: a loader given to it (tests run under tsx) would cost every thread its start time.
+      execArgv: [],
+      recordTiming: false,
+    });
+    // A thread that ends without a task; one with a task rejects the task.
+    this.#piscina.on('error', () => (this.#broken = true));
+    this.#warm = Promise.all(Array.from({ length: threads }, () => this.#warmOne()));
+  }
+
+  get threads(): number {
+    return this.#piscina.threads.length;
+  }
+
+  /** A thread ended or could not start: not to be used for another generation. */
+  get isBroken(): boolean {
+    return this.#broken;
+  }
+
+  /** Runs one task on a thread that has none, starting one if need be. */
+  async run(task: WorkerTask, transferList: MessagePort[] = []): Promise<unknown> {
+    // A thread that is still being warmed would count as busy, and another one be started for the task.
+    await this.#warm;
+    // Piscina derives the type of a transfer list from an overload that newer types of Node have changed.
+    const options = { transferList } as unknown as RunOptions;
+    return this.#piscina.run(task, options) as Promise<unknown>;
+  }
+
+  async #warmOne(): Promise<void> {
+    const task: WorkerTask = { kind: 'warm' };
+    try {
+      await this.#piscina.run(task);
+    } catch {
+      this.#broken = true;
+    }
+  }
+
+  /** Ends idle threads until `threads` are left (at least 1). */
+  async trim(threads: number): Promise<void> {
+    const surplus = Math.min(this.threads - Math.max(threads, 1), this.#piscina.idleThreads);
+    // Piscina has no call for it: the task ends its thread, which Piscina takes for the task's failure.
+    const endThread = (): Promise<unknown> => this.run({ kind: 'end' }).catch(() => null);
+    await Promise.all(Array.from({ length: Math.max(0, surplus) }, endThread));
+  }
+
+  /** Ends all threads, whatever they do. Not `close`, which drops tasks. */
+  destroy(): Promise<void> {
+    return this.#piscina.destroy();
+  }
+}
+
+export interface StandbyOptions {
+  readonly settings: WorkerSettings;
+  /** Blank pools kept. */
+  readonly poolsKept: number;
+  /** Threads a new blank pool starts with. */
+  readonly threadsPerPool: number;
+}
+
+/** A blank pool may be taken while an old one is about to come back, so standby is filled up only after so long. */
+const REFILL_AFTER_MS = 2_000;
+
+/** Blank, warm pools: a swap takes one and pays for loading a library, not for starting a thread. */
+export class Standby {
+  readonly #options: StandbyOptions;
+  readonly #pools: BlankPool[] = [];
+  readonly #ending = new Set<Promise<void>>();
+  #refill: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: StandbyOptions) {
+    this.#options = options;
+    this.#refillAfter(0);
+  }
+
+  get threads(): number {
+    return this.#pools.reduce((sum, pool) => sum + pool.threads, 0);
+  }
+
+  /** The blank pool that fits best: the smallest with at least so many threads, else the largest; a new one if none is left. */
+  take(threads: number): BlankPool {
+    this.#pools.sort((a, b) => a.threads - b.threads);
+    const fitting = this.#pools.findIndex(pool => pool.threads >= threads);
+    const [pool] = this.#pools.splice(fitting === -1 ? this.#pools.length - 1 : fitting, 1);
+    this.#refillAfter(REFILL_AFTER_MS);
+    return pool ?? new BlankPool(this.#options.settings, 0);
+  }
+
+  /** Takes back a pool whose serve tasks have ended. */
+  release(pool: BlankPool): void {
+    if (this.#closed || pool.isBroken || this.#pools.length >= this.#options.poolsKept) return this.discard(pool);
+    this.#pools.push(pool);
+  }
+
+  /** Ends a pool that must not serve again. */
+  discard(pool: BlankPool): void {
+    const ended = pool.destroy().finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#refill !== null) clearTimeout(this.#refill);
+    for (const pool of this.#pools.splice(0)) this.discard(pool);
+    await Promise.all(this.#ending);
+  }
+
+  #refillAfter(ms: number): void {
+    if (this.#refill !== null || this.#closed) return;
+    this.#refill = setTimeout(() => {
+      this.#refill = null;
+      const { settings, poolsKept, threadsPerPool } = this.#options;
+      while (this.#pools.length < poolsKept) this.#pools.push(new BlankPool(settings, threadsPerPool));
+    }, ms);
+    this.#refill.unref();
+  }
+}

@@ -1,0 +1,209 @@
+import type { BindFailure } from '../protocol/control.ts';
+import { WORKERS_MAX, WORKER_STATE } from '../protocol/ring.ts';
+import type { ImageSpec, ServeResult } from '../protocol/worker.ts';
+import type { PoolEvents } from './handler-pool.ts';
+import type { RequestRing } from './request-ring.ts';
+import type { BlankPool, Standby } from './standby.ts';
+import { WorkerLink, type LinkListener } from './worker-link.ts';
+
+export interface WorkersOptions {
+  readonly ring: RequestRing;
+  readonly doorbell: SharedArrayBuffer;
+  readonly standby: Standby;
+  readonly image: ImageSpec;
+  readonly events: PoolEvents;
+  readonly listener: LinkListener;
+  /** A worker has ended, for whatever reason; what it held besides is lost. */
+  onEnded(link: WorkerLink): void;
+}
+
+/** The workers of one pool: starts and stops serve tasks, and replaces those that die. */
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #links: (WorkerLink | null)[] = [];
+  #pool: BlankPool | null = null;
+  #closing = false;
+  #stillMapped = false;
+  #threadDied = false;
+  #live = 0;
+  #ended = Promise.withResolvers<void>();
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  /** Workers that have not ended. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** Images may be left in the process: one would not unmap, or its thread died. */
+  get stillMapped(): boolean {
+    return this.#stillMapped;
+  }
+
+  get threads(): number {
+    return this.#pool?.threads ?? 0;
+  }
+
+  at(index: number): WorkerLink | null {
+    return this.#links[index] ?? null;
+  }
+
+  *[Symbol.iterator](): Generator<WorkerLink> {
+    for (const link of this.#links) if (link !== null) yield link;
+  }
+
+  count(state: WorkerLink['state']): number {
+    let count = 0;
+    for (const link of this) if (link.state === state) count += 1;
+    return count;
+  }
+
+  /** Serving workers that would take a request at once, or were just woken to do so. */
+  parked(): number {
+    const { ring } = this.#options;
+    let count = 0;
+    for (const link of this.#links) {
+      if (link?.state !== 'serving') continue;
+      const state = ring.state(link.index);
+      if (state === WORKER_STATE.parked || state === WORKER_STATE.woken) count += 1;
+    }
+    return count;
+  }
+
+  /** Wakes one worker for what waits in the ring, unless one woken before has not got round to it. */
+  wakeOne(): void {
+    const { ring } = this.#options;
+    for (const link of this.#links) {
+      if (link !== null && ring.state(link.index) === WORKER_STATE.woken) return;
+    }
+    for (const link of this.#links) {
+      if (link !== null && ring.wake(link.index)) return;
+    }
+  }
+
+  drainReplies(): void {
+    for (const link of this.#links) link?.drainReplies();
+  }
+
+  get hasReplies(): boolean {
+    return this.#links.some(link => link !== null && !link.replies.isEmpty);
+  }
+
+  /** Starts workers; resolves when each has bound its image or failed to, with the first failure. */
+  async start(count: number): Promise<BindFailure | null> {
+    this.#pool ??= this.#options.standby.take(count);
+    const pool = this.#pool;
+    const binds = Array.from({ length: count }, () => this.#startOne(pool));
+    const failures = await Promise.all(binds);
+    return failures.find(failure => failure !== null) ?? null;
+  }
+
+  /** Lets workers go until `count` are left: idle ones at once, busy ones when they have nothing left to do. */
+  shrinkTo(count: number): void {
+    const { ring } = this.#options;
+    const serving = [...this].filter(link => link.state === 'serving');
+    const isParked = (link: WorkerLink): number => (ring.state(link.index) === WORKER_STATE.parked ? 1 : 0);
+    serving.sort((a, b) => isParked(b) - isParked(a));
+    for (const link of serving.slice(0, Math.max(0, serving.length - count))) stop(link);
+    this.#trim();
+  }
+
+  /** Tells every worker to finish what it has and unbind; resolves when all have. */
+  async stop(): Promise<void> {
+    this.#closing = true;
+    for (const link of this) stop(link);
+    if (this.live > 0) await this.#ended.promise;
+  }
+
+  /** Gives the threads back; those that still run a serve task, or one that died, are not fit for standby. */
+  close(): void {
+    const { standby } = this.#options;
+    if (this.#pool === null) return;
+    if (this.live > 0 || this.#threadDied) standby.discard(this.#pool);
+    else standby.release(this.#pool);
+    this.#pool = null;
+  }
+
+  /** The guard could not unmap an image. */
+  keepsImage(reason: string): void {
+    this.#stillMapped = true;
+    this.#options.events.suspect(reason);
+  }
+
+  async #startOne(pool: BlankPool): Promise<BindFailure | null> {
+    const { ring, listener, events, image, doorbell } = this.#options;
+    const index = this.#freeIndex();
+    const link = new WorkerLink(index, ring, listener);
+    this.#links[index] = link;
+    this.#live += 1;
+    events.binding();
+    const { task, transferList } = link.task(image, doorbell);
+    pool.run(task, transferList).then(
+      result => this.#onTaskEnd(link, result as ServeResult),
+      (error: unknown) => this.#onThreadDeath(link, error),
+    );
+    const failure = await link.firstBind.promise;
+    events.bound();
+    return failure;
+  }
+
+  #freeIndex(): number {
+    const index = this.#links.findIndex(link => link === null);
+    if (index !== -1) return index;
+    if (this.#links.length === WORKERS_MAX) throw new RangeError(`A pool has at most ${WORKERS_MAX} workers.`);
+    return this.#links.length;
+  }
+
+  #onTaskEnd(link: WorkerLink, result: ServeResult): void {
+    const wasServing = link.state !== 'binding';
+    this.#remove(link, result.kind === 'crashed' ? result.message : 'the worker was stopped');
+    if (result.kind !== 'crashed') return this.#trimAfterShrink();
+    this.#options.events.suspect(`a worker failed: ${result.message}`);
+    this.#replace(wasServing);
+  }
+
+  #onThreadDeath(link: WorkerLink, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const hadImage = link.slot !== null;
+    this.#threadDied = true;
+    this.#remove(link, message);
+    if (hadImage) this.keepsImage(`a worker thread ended with an image bound: ${message}`);
+    this.#replace(hadImage);
+  }
+
+  /** Only a worker that had bound its image is replaced: one that dies while binding would do so again and again. */
+  #replace(hadServed: boolean): void {
+    if (!this.#closing && hadServed && this.#pool !== null) void this.#startReplacement(this.#pool);
+  }
+
+  async #startReplacement(pool: BlankPool): Promise<void> {
+    const failure = await this.#startOne(pool);
+    if (failure === null) this.#options.events.recycled('worker_died');
+    else this.#options.events.bindFailed(failure);
+  }
+
+  #remove(link: WorkerLink, reason: string): void {
+    link.end();
+    this.#links[link.index] = null;
+    this.#live -= 1;
+    link.firstBind.resolve({ code: 'worker_failed', message: reason });
+    this.#options.onEnded(link);
+    if (this.#closing && this.live === 0) this.#ended.resolve();
+  }
+
+  #trimAfterShrink(): void {
+    if (!this.#closing) this.#trim();
+  }
+
+  #trim(): void {
+    void this.#pool?.trim(this.live);
+  }
+}
+
+function stop(link: WorkerLink): void {
+  if (link.state === 'stopping' || link.state === 'ended') return;
+  link.post({ kind: 'stop' });
+  link.state = 'stopping';
+}

@@ -1,0 +1,162 @@
+import { monotonicNowMs } from '../src/protocol/clock.ts';
+import {
+  RECORD,
+  RECORD_HEADER_BYTES,
+  RESUME_HEADER_BYTES,
+  writeCancelFrame,
+  writeResumeFrame,
+  type CancelReason,
+} from '../src/protocol/frame.ts';
+import { ENTRY, type Fault } from '../src/protocol/guard.ts';
+import type { LostCode } from '../src/protocol/ring.ts';
+import type { ThreadGuard } from './guard.ts';
+import { ImageRequest } from './image-request.ts';
+import type { Image } from './image.ts';
+import type { Images } from './images.ts';
+import type { LogBatch } from './log-batch.ts';
+import { startOperation } from './operations.ts';
+import type { ReplySink } from './reply-sink.ts';
+
+/** A host operation's result, to be given to the request that waits for it. */
+export interface OperationResult {
+  readonly image: Image;
+  readonly request: ImageRequest;
+  readonly operation: number;
+  readonly status: number;
+  readonly payload: Uint8Array | null;
+}
+
+export interface CallsOptions {
+  readonly guard: ThreadGuard;
+  readonly images: Images;
+  readonly sink: ReplySink;
+  readonly logs: LogBatch;
+  onFault(request: ImageRequest, fault: Fault): void;
+  onResult(result: OperationResult): void;
+}
+
+/** The guard's clock is coarse: a shorter time limit would end calls that have hardly begun. */
+const LIMIT_MS_MIN = 5;
+const LIMIT_MS_MAX = 0xffff_ffff;
+const INPUT_BYTES = 64;
+
+/** Calls the entry points of images and does what their output says. */
+export class Calls {
+  readonly #options: CallsOptions;
+  #input = Buffer.alloc(INPUT_BYTES);
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the request whose frame this is. */
+  start(image: Image, frame: Buffer, frameBytes: number): void {
+    this.#call(image, ENTRY.entry, frame, frameBytes, new ImageRequest(frame));
+  }
+
+  /** Gives a result to the request, unless it has gone or lost interest. */
+  resume({ image, request, operation, status, payload }: OperationResult): void {
+    if (request.hasEnded || !request.endOperation(operation)) return;
+    const bytes = RESUME_HEADER_BYTES + (payload?.length ?? 0);
+    if (bytes > this.#input.length) this.#input = Buffer.alloc(bytes);
+    writeResumeFrame(this.#input, request.number, operation, status, payload);
+    this.#call(image, ENTRY.resume, this.#input, bytes, request);
+  }
+
+  /** Drops a suspended request. */
+  cancel(image: Image, request: ImageRequest, reason: CancelReason): void {
+    this.#call(image, ENTRY.cancel, this.#input, writeCancelFrame(this.#input, request.number, reason), request);
+    if (request.hasEnded) return;
+    // An image has to say `dropped`; whatever this one says, nothing of the request is called again.
+    this.#end(image, request);
+    this.#options.sink.dropped(request.number);
+  }
+
+  #call(image: Image, entry: number, input: Buffer, inputBytes: number, request: ImageRequest): void {
+    const { guard, logs } = this.#options;
+    let length = image.call(entry, input, inputBytes, limitMs(request.deadlineMs));
+    if (guard.hasLog) logs.add(guard.takeLog(), request.requestId);
+    if (length !== null && length < 0) length = image.fetch(-length);
+    if (length === null) return this.#onFault(image, request);
+    const hasPanicked = this.#readOutput(image, length, request);
+    if (!request.hasEnded) this.#suspend(image, request);
+    if (hasPanicked) this.#options.images.taint(image, 'panic');
+    this.#options.images.endIfFinished(image);
+  }
+
+  #suspend(image: Image, request: ImageRequest): void {
+    if (image.suspended.has(request.number)) return;
+    request.leaveFrame();
+    image.suspended.set(request.number, request);
+    this.#options.sink.suspended(request.number);
+  }
+
+  /** Does what the records say; true: one of them told of a panic. */
+  #readOutput(image: Image, length: number, called: ImageRequest): boolean {
+    const { output } = image;
+    let hasPanicked = false;
+    for (let at = 0; at + RECORD_HEADER_BYTES <= length;) {
+      const end = at + output.readUInt32LE(at);
+      if (end < at + RECORD_HEADER_BYTES || end > length) break;
+      const number = output.readUInt32LE(at + 8);
+      const request = number === called.number ? called : image.suspended.get(number);
+      if (request !== undefined && !request.hasEnded) {
+        hasPanicked = output[at + 4] === RECORD.panic || hasPanicked;
+        this.#readRecord(image, request, at, end);
+      }
+      at = end;
+    }
+    return hasPanicked;
+  }
+
+  #readRecord(image: Image, request: ImageRequest, at: number, end: number): void {
+    const { output } = image;
+    switch (output[at + 4]) {
+      case RECORD.operation:
+        return this.#startOperation(image, request, output.subarray(at, end));
+      case RECORD.operationCancel:
+        return request.stopOperation(output.readUInt32LE(at + 12));
+      case RECORD.reply:
+      case RECORD.panic:
+      case RECORD.dropped:
+        this.#end(image, request);
+        return this.#options.sink.record(output, at, end);
+      default:
+        // Not a kind this version knows: the request stays suspended, and its deadline ends it.
+        return;
+    }
+  }
+
+  #startOperation(image: Image, request: ImageRequest, record: Buffer): void {
+    const operation = record.readUInt32LE(12);
+    const stop = startOperation(record.readUInt32LE(16), record.subarray(24), (status, payload) =>
+      this.#options.onResult({ image, request, operation, status, payload }),
+    );
+    request.addOperation(operation, stop);
+  }
+
+  #end(image: Image, request: ImageRequest): void {
+    request.end();
+    image.suspended.delete(request.number);
+  }
+
+  /** The image is gone at once, and with it every request suspended in it. */
+  #onFault(image: Image, request: ImageRequest): void {
+    const { guard, images, sink } = this.#options;
+    const { fault } = guard;
+    const others = [...image.suspended.keys()].filter(number => number !== request.number);
+    request.end();
+    images.throwAway(image, fault.kind);
+    sink.lost(request.number, fault.kind === 'interrupted' ? 'handler_timeout' : lostCode(fault));
+    for (const other of others) sink.lost(other, lostCode(fault));
+    this.#options.onFault(request, fault);
+  }
+}
+
+const lostCode = (fault: Fault): LostCode =>
+  fault.kind === 'out_of_memory' ? 'handler_memory_exceeded' : 'handler_crashed';
+
+function limitMs(deadlineMs: number): number {
+  const left = Math.ceil(deadlineMs - monotonicNowMs());
+  return Math.min(Math.max(left, LIMIT_MS_MIN), LIMIT_MS_MAX);
+}

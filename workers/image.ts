@@ -1,0 +1,73 @@
+import { chmodSync, constants, copyFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { threadId } from 'node:worker_threads';
+import type { BindFailure } from '../src/protocol/control.ts';
+import { BIND_ERRORS, ENTRY } from '../src/protocol/guard.ts';
+import type { ImageSpec } from '../src/protocol/worker.ts';
+import type { ThreadGuard } from './guard.ts';
+import type { ImageRequest } from './image-request.ts';
+
+/** Output of one call; only a larger one has to be fetched. */
+const OUTPUT_BYTES = 64 * 1024;
+/** Fetching copies memory that is ready: a limit only against an image that is damaged. */
+const FETCH_LIMIT_MS = 5_000;
+const sharedOutput = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+
+let imagesMade = 0;
+
+/** One private copy of a generation's library, bound to this thread, and the requests suspended in it. */
+export class Image {
+  /** By number. */
+  readonly suspended = new Map<number, ImageRequest>();
+  /** Where the last call has written; the next call on this thread overwrites it. */
+  output = sharedOutput;
+  readonly #guard: ThreadGuard;
+  readonly #number: number;
+
+  constructor(guard: ThreadGuard, number: number) {
+    this.#guard = guard;
+    this.#number = number;
+  }
+
+  /** Bytes in `output`; -n: n bytes wait for `fetch`; null: a fault, after which only `unbind(0)` is allowed. */
+  call(entry: number, input: Uint8Array, inputBytes: number, limitMs: number): number | null {
+    this.output = sharedOutput;
+    return this.#guard.call(this.#number, entry, input, inputBytes, this.output, limitMs);
+  }
+
+  /** Fetches `bytes` of output that did not fit; as `call`. */
+  fetch(bytes: number): number | null {
+    this.output = Buffer.allocUnsafeSlow(bytes);
+    return this.#guard.call(this.#number, ENTRY.fetch, this.output, 0, this.output, FETCH_LIMIT_MS);
+  }
+
+  /** Ends the image; `cleanMs` 0: without running any of its code. Bits of UNBIND. */
+  unbind(cleanMs: number): number {
+    return this.#guard.unbind(this.#number, cleanMs);
+  }
+}
+
+/** Binds a fresh image of the artifact on this thread. */
+export function bindImage(guard: ThreadGuard, spec: ImageSpec): Image | BindFailure {
+  const path = join(spec.imagesDir, imageName(spec));
+  try {
+    copyFileSync(spec.artifactPath, path, constants.COPYFILE_EXCL);
+    chmodSync(path, 0o600);
+    const number = guard.bind(path, spec.arenaBytes, spec.bindTimeoutMs);
+    if (number >= 0) return new Image(guard, number);
+    return { code: BIND_ERRORS[number] ?? 'open_failed', message: guard.message };
+  } catch (error) {
+    return { code: 'copy_failed', message: (error as Error).message };
+  } finally {
+    // Mapped or not, the file is not needed any more; without a name it cannot be left behind.
+    rmSync(path, { force: true });
+  }
+}
+
+/** No name is used twice: the dynamic linker takes a known name for the library it has, even with another file behind it. */
+function imageName({ endpoint, generation }: ImageSpec): string {
+  imagesMade += 1;
+  const worker = `${process.pid}-${threadId}-${imagesMade}`;
+  return `libhandler_${endpoint.replaceAll('-', '_')}.g${generation}.${worker}.so`;
+}

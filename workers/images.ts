@@ -1,0 +1,111 @@
+import type { BindFailure } from '../src/protocol/control.ts';
+import { UNBIND } from '../src/protocol/guard.ts';
+import type { ImageSpec } from '../src/protocol/worker.ts';
+import type { ThreadGuard } from './guard.ts';
+import type { ImageRequest } from './image-request.ts';
+import { bindImage, type Image } from './image.ts';
+
+/** Tainted images that a worker lets finish their suspended requests; with so many, it takes no requests. */
+const OLD_IMAGES_MAX = 4;
+/** Time for the thread-local destructors of an image that ends cleanly. */
+const UNBIND_CLEAN_MS = 1_000;
+
+export interface ImagesListener {
+  recycled(reason: string): void;
+  stillMapped(): void;
+  destructorFaulted(): void;
+}
+
+/** The images of one worker: the one that takes requests, and those that panicked and only finish what they have. */
+export class Images {
+  readonly #guard: ThreadGuard;
+  readonly #spec: ImageSpec;
+  readonly #listener: ImagesListener;
+  readonly #old = new Set<Image>();
+  #current: Image | null = null;
+  /** Why there is no current image. */
+  #lostTo: string | null = null;
+
+  constructor(guard: ThreadGuard, spec: ImageSpec, listener: ImagesListener) {
+    this.#guard = guard;
+    this.#spec = spec;
+    this.#listener = listener;
+  }
+
+  /** The image that takes requests; null: it was tainted, and `ensure` has not bound another. */
+  get current(): Image | null {
+    return this.#current;
+  }
+
+  get hasSuspended(): boolean {
+    return this.#old.size > 0 || (this.#current !== null && this.#current.suspended.size > 0);
+  }
+
+  *suspended(): Generator<ImageRequest> {
+    for (const image of this.#all()) yield* image.suspended.values();
+  }
+
+  /** The image in which the request is suspended. */
+  holding(request: number): Image | null {
+    for (const image of this.#all()) if (image.suspended.has(request)) return image;
+    return null;
+  }
+
+  /** Makes sure that there is a current image, unless too many tainted ones still have requests. */
+  ensure(): BindFailure | null {
+    if (this.#current !== null || this.#old.size >= OLD_IMAGES_MAX) return null;
+    const bound = bindImage(this.#guard, this.#spec);
+    if (!('unbind' in bound)) return bound;
+    this.#current = bound;
+    if (this.#lostTo !== null) this.#listener.recycled(this.#lostTo);
+    return null;
+  }
+
+  /** After a panic the image is sound, but takes no further request; it ends with its last suspended one. */
+  taint(image: Image, reason: string): void {
+    if (image !== this.#current) return;
+    this.#lose(reason);
+    this.#old.add(image);
+  }
+
+  /** Ends a tainted image that has nothing suspended any more. */
+  endIfFinished(image: Image): void {
+    if (image === this.#current || image.suspended.size > 0) return;
+    if (this.#old.delete(image)) this.#unbind(image, UNBIND_CLEAN_MS);
+  }
+
+  /** After a fault: the image goes at once, without running any of its code. */
+  throwAway(image: Image, reason: string): void {
+    for (const request of image.suspended.values()) request.end();
+    image.suspended.clear();
+    if (image === this.#current) this.#lose(reason);
+    this.#old.delete(image);
+    this.#unbind(image, 0);
+  }
+
+  /** Unbinds everything. `clean` false: without running any of the images' code. */
+  close(clean: boolean): void {
+    for (const image of this.#all()) {
+      for (const request of image.suspended.values()) request.end();
+      this.#unbind(image, clean ? UNBIND_CLEAN_MS : 0);
+    }
+    this.#current = null;
+    this.#old.clear();
+  }
+
+  *#all(): Generator<Image> {
+    if (this.#current !== null) yield this.#current;
+    yield* this.#old;
+  }
+
+  #lose(reason: string): void {
+    this.#current = null;
+    this.#lostTo = reason;
+  }
+
+  #unbind(image: Image, cleanMs: number): void {
+    const result = image.unbind(cleanMs);
+    if ((result & UNBIND.destructorFaulted) !== 0) this.#listener.destructorFaulted();
+    if ((result & UNBIND.stillMapped) !== 0) this.#listener.stillMapped();
+  }
+}

@@ -1,0 +1,218 @@
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import type { BindFailure } from '../src/protocol/control.ts';
+import type { CancelReason } from '../src/protocol/frame.ts';
+import type { Fault } from '../src/protocol/guard.ts';
+import type { MainToWorker, ServeTask, WorkerToMain } from '../src/protocol/worker.ts';
+import { Calls, type OperationResult } from './calls.ts';
+import type { ThreadGuard } from './guard.ts';
+import type { ImageRequest } from './image-request.ts';
+import { Images } from './images.ts';
+import { LogBatch } from './log-batch.ts';
+import { ReplySink } from './reply-sink.ts';
+import { RequestSource } from './request-source.ts';
+
+/** Requests started and resumed before the event loop gets its turn: timers of suspended requests must not starve. */
+const STEPS_PER_TURN = 64;
+
+const DESTRUCTOR_FAULT: Fault = {
+  kind: 'none',
+  signal: 0,
+  code: 0,
+  address: '0',
+  offset: '0',
+  foreign: false,
+  suspect: false,
+};
+
+/** One worker at work: takes requests and host operations' results as they come, until it is told to stop. */
+export class ServeLoop {
+  readonly #port: MessagePort;
+  readonly #guard: ThreadGuard;
+  readonly #source: RequestSource;
+  readonly #sink: ReplySink;
+  readonly #images: Images;
+  readonly #calls: Calls;
+  readonly #logs: LogBatch;
+  /** Results that no request was given yet, oldest first from `#resultsTaken` on. */
+  #results: OperationResult[] = [];
+  #resultsTaken = 0;
+  /** Requests whose frames were too large for a slot: asked for, and come. */
+  readonly #awaitedFrames = new Set<number>();
+  readonly #frames: Buffer[] = [];
+  #isStopping = false;
+  #wake: () => void = () => {};
+
+  constructor(task: ServeTask, guard: ThreadGuard) {
+    const { port } = task;
+    this.#port = port;
+    this.#guard = guard;
+    this.#source = new RequestSource(task.ring, task.worker);
+    this.#sink = new ReplySink(task.replies, task.doorbell, port);
+    this.#logs = new LogBatch(lines => this.#post({ kind: 'log', lines }));
+    this.#images = new Images(guard, task.image, {
+      recycled: reason => this.#post({ kind: 'recycled', reason }),
+      stillMapped: () => this.#post({ kind: 'still_mapped' }),
+      destructorFaulted: () => this.#postFault(null, DESTRUCTOR_FAULT, 'a thread-local destructor faulted'),
+    });
+    this.#calls = new Calls({
+      guard,
+      images: this.#images,
+      sink: this.#sink,
+      logs: this.#logs,
+      onFault: (request, fault) => this.#postFault(request, fault, null),
+      onResult: result => {
+        this.#results.push(result);
+        this.#wake();
+      },
+    });
+  }
+
+  /** Resolves when the worker was told to stop and has finished all it had, or could not bind an image. */
+  async run(): Promise<void> {
+    if (this.#ensureImage()) this.#post({ kind: 'bound', slot: this.#guard.slot });
+    while (!this.#hasFinished) {
+      if (!this.#work()) await this.#rest();
+      else if (this.#images.hasSuspended) await eventLoopTurn();
+    }
+  }
+
+  /** Unbinds every image; `clean` false: without running any of their code. */
+  close(clean: boolean): void {
+    this.#images.close(clean);
+    this.#logs.flush();
+    this.#source.close();
+    this.#port.close();
+  }
+
+  get #takesRequests(): boolean {
+    return !this.#isStopping && this.#images.current !== null;
+  }
+
+  get #hasFinished(): boolean {
+    return (
+      this.#isStopping && !this.#images.hasSuspended && this.#awaitedFrames.size === 0 && this.#frames.length === 0
+    );
+  }
+
+  /** Takes up to STEPS_PER_TURN steps; false: there was nothing to do. */
+  #work(): boolean {
+    let steps = 0;
+    while (steps < STEPS_PER_TURN && this.#step()) steps += 1;
+    return steps > 0;
+  }
+
+  /** Results and new requests in turn, so that neither starves the other. */
+  #step(): boolean {
+    if (this.#source.takeControlSignal()) this.#readPort();
+    if (!this.#hasFinished) this.#ensureImage();
+    const resumed = this.#resumeNext();
+    return this.#startNext() || resumed;
+  }
+
+  #resumeNext(): boolean {
+    const result = this.#results[this.#resultsTaken];
+    if (result === undefined) {
+      if (this.#resultsTaken > 0) this.#results = [];
+      this.#resultsTaken = 0;
+      return false;
+    }
+    this.#resultsTaken += 1;
+    this.#calls.resume(result);
+    return true;
+  }
+
+  #startNext(): boolean {
+    const image = this.#images.current;
+    if (image === null) return false;
+    const whole = this.#frames.shift();
+    if (whole !== undefined) {
+      this.#calls.start(image, whole, whole.length);
+      return true;
+    }
+    const slot = this.#isStopping ? -1 : this.#source.claim();
+    if (slot === -1) return false;
+    const frame = this.#source.frame(slot);
+    const frameBytes = this.#source.frameBytes(slot);
+    if (frameBytes === null) this.#askForFrame(frame.readUInt32LE(8));
+    else this.#calls.start(image, frame, frameBytes);
+    return true;
+  }
+
+  #askForFrame(request: number): void {
+    this.#awaitedFrames.add(request);
+    this.#post({ kind: 'frame_wanted', request });
+  }
+
+  /** Nothing to do: waits for the main thread, and for host operations if a request depends on one. */
+  async #rest(): Promise<void> {
+    this.#logs.flush();
+    if (this.#hasFinished) return;
+    if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await this.#source.leave(this.#takesRequests, promise, resolve);
+  }
+
+  /** Makes sure that there is an image, unless too many tainted ones hold requests; false: it cannot be bound. */
+  #ensureImage(): boolean {
+    if (this.#isStopping && this.#frames.length === 0) return true;
+    const failure = this.#images.ensure();
+    if (failure !== null) this.#giveUp(failure);
+    return failure === null;
+  }
+
+  /** Without an image the worker ends; what it has claimed and not started goes back. */
+  #giveUp(failure: BindFailure): void {
+    this.#post({ kind: 'bind_failed', failure });
+    this.#isStopping = true;
+    for (const request of this.#awaitedFrames) this.#sink.returned(request);
+    for (const frame of this.#frames.splice(0)) this.#sink.returned(frame.readUInt32LE(8));
+    this.#awaitedFrames.clear();
+  }
+
+  #readPort(): void {
+    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+      this.#onMessage(next.message as MainToWorker);
+    }
+  }
+
+  #onMessage(message: MainToWorker): void {
+    switch (message.kind) {
+      case 'cancel':
+        for (const request of message.requests) this.#cancel(request, message.reason);
+        return;
+      case 'frame':
+        if (this.#awaitedFrames.delete(message.request)) this.#frames.push(Buffer.from(message.frame));
+        return;
+      case 'move_deadlines':
+        return this.#moveDeadlines(message.byMs);
+      case 'stop':
+        this.#isStopping = true;
+    }
+  }
+
+  #cancel(number: number, reason: CancelReason): void {
+    const image = this.#images.holding(number);
+    const request = image?.suspended.get(number);
+    if (image !== null && request !== undefined) return this.#calls.cancel(image, request, reason);
+    const waiting = this.#frames.findIndex(frame => frame.readUInt32LE(8) === number);
+    if (waiting !== -1) this.#frames.splice(waiting, 1);
+    // Any other number: the request has ended, and the main thread will read so.
+    if (waiting !== -1 || this.#awaitedFrames.delete(number)) this.#sink.dropped(number);
+  }
+
+  #moveDeadlines(byMs: number): void {
+    for (const request of this.#images.suspended()) request.deadlineMs += byMs;
+    for (const frame of this.#frames) frame.writeDoubleLE(frame.readDoubleLE(0) + byMs, 0);
+  }
+
+  #postFault(request: ImageRequest | null, fault: Fault, message: string | null): void {
+    this.#post({ kind: 'fault', requestId: request?.requestId ?? null, fault: { ...fault, message } });
+  }
+
+  #post(message: WorkerToMain): void {
+    this.#port.postMessage(message);
+  }
+}
+
+const eventLoopTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
