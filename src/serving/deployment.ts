@@ -1,0 +1,208 @@
+import PQueue from 'p-queue';
+import type { BindFailure, EndpointSpec, GatewayEvent, GenerationSpec, PrepareOutcome } from '../protocol/control.ts';
+import type { PoolFactory, PoolLimits } from '../pool/handler-pool.ts';
+import type { Clock } from './clock.ts';
+import { Endpoint } from './endpoint.ts';
+import { Generation, type GenerationSurroundings } from './generation.ts';
+import { ThreadKeeper } from './thread-keeper.ts';
+
+export interface DeploymentOptions {
+  readonly threadsMax: number;
+  /** 0: endpoints sleep only for want of threads. */
+  readonly sleepAfterMs: number;
+  readonly queueMax: number;
+  readonly inFlightMax: number;
+  readonly clock: Clock;
+  readonly emit: (event: GatewayEvent) => void;
+  /** The routed endpoints are others now, or have other routes. Called before `commit` returns. */
+  routesChanged(routed: readonly Endpoint[]): void;
+}
+
+export type GenerationBindFailure = { readonly endpoint: string; readonly generation: number } & BindFailure;
+
+/** Binds at once at start; more would only wait for the disk and the processors. */
+const START_CONCURRENCY = 4;
+
+/** Everything this process serves, and the control plane's calls that change it. */
+export class Deployment {
+  readonly #options: DeploymentOptions;
+  readonly #keeper: ThreadKeeper;
+  readonly #surroundings: GenerationSurroundings;
+  readonly #endpoints = new Map<string, Endpoint>();
+  #pools: PoolFactory | null = null;
+
+  constructor(options: DeploymentOptions) {
+    this.#options = options;
+    const { clock, threadsMax, sleepAfterMs } = options;
+    this.#keeper = new ThreadKeeper({ clock, threadsMax, sleepAfterMs });
+    this.#surroundings = {
+      clock,
+      keeper: this.#keeper,
+      poolFactory: () => this.#pools,
+      emit: options.emit,
+    };
+  }
+
+  get endpoints(): Iterable<Endpoint> {
+    return this.#endpoints.values();
+  }
+
+  get threadsUsed(): number {
+    return this.#keeper.threadsUsed;
+  }
+
+  get poolFactory(): PoolFactory | null {
+    return this.#pools;
+  }
+
+  /** Takes over the full state, everything asleep; `bindAll` follows. */
+  load(specs: readonly EndpointSpec[]): void {
+    for (const spec of specs) {
+      const endpoint = this.#ensure(spec.id);
+      endpoint.spec = spec;
+      if (spec.serving === null) continue;
+      endpoint.serving = this.#newGeneration(endpoint, spec, spec.serving);
+      endpoint.serving.serve();
+    }
+    this.#routesChanged();
+  }
+
+  /**
+   * Binds one image of every deployed endpoint, as long as there are threads; the others stay asleep. From here on pools
+   * come from `factory`. Gives the endpoints that could not be bound.
+   */
+  async bindAll(factory: PoolFactory): Promise<readonly GenerationBindFailure[]> {
+    this.#pools = factory;
+    const failed: GenerationBindFailure[] = [];
+    const queue = new PQueue({ concurrency: START_CONCURRENCY });
+    for (const { id, serving } of this.#endpoints.values()) {
+      if (serving === null) continue;
+      void queue.add(async () => {
+        if (this.#keeper.threadsFree === 0 || !serving.serving) return;
+        const failure = await serving.bind(1);
+        if (failure !== null) failed.push({ endpoint: id, generation: serving.number, ...failure });
+      });
+    }
+    await queue.onIdle();
+    return failed;
+  }
+
+  /** Binds images of `spec.serving` beside the generation that serves: as many as that has awake, at least one. */
+  async prepare(spec: EndpointSpec): Promise<PrepareOutcome> {
+    if (spec.serving === null)
+      return { ok: false, code: 'worker_failed', message: 'There is no generation to prepare.' };
+    await this.abandon(spec.id, spec.serving.generation);
+    const endpoint = this.#ensure(spec.id);
+    const generation = this.#newGeneration(endpoint, spec, spec.serving);
+    endpoint.prepared.set(generation.number, generation);
+    const failure = await generation.bind(endpoint.serving?.images ?? 0);
+    if (failure === null && generation.state === 'prepared') return { ok: true };
+    await this.abandon(spec.id, generation.number);
+    return { ok: false, ...(failure ?? { code: 'worker_failed', message: 'The generation was abandoned.' }) };
+  }
+
+  /** Lets go of a prepared generation; resolves when its images are unmapped. One that is not prepared does no harm. */
+  async abandon(id: string, number: number): Promise<void> {
+    const endpoint = this.#endpoints.get(id);
+    const generation = endpoint?.prepared.get(number);
+    if (endpoint === undefined || generation === undefined) return;
+    endpoint.prepared.delete(number);
+    await generation.drain(0);
+    this.#dropIfGone(endpoint);
+  }
+
+  /**
+   * Makes one endpoint equal to `spec` (null: deleted) before it returns; doing so twice changes nothing. Gives the
+   * number of requests in flight in older generations of the endpoint.
+   */
+  commit(id: string, spec: EndpointSpec | null): number {
+    const endpoint = this.#ensure(id);
+    const before = endpoint.spec;
+    endpoint.spec = spec;
+    this.#flip(endpoint, before, spec);
+    if (spec === null) for (const number of endpoint.prepared.keys()) void this.abandon(id, number);
+    else for (const generation of endpoint.generations) generation.setLimits(this.#limits(spec));
+    if (!sameRoute(before, spec)) this.#routesChanged();
+    this.#dropIfGone(endpoint);
+    return endpoint.inFlightDraining;
+  }
+
+  /** Drains everything, each generation within its endpoint's drain timeout; resolves when nothing is mapped. */
+  async drainAll(): Promise<void> {
+    const drains: Promise<void>[] = [];
+    for (const endpoint of this.#endpoints.values()) {
+      const { serving, spec } = endpoint;
+      endpoint.serving = null;
+      if (serving !== null) this.#drain(endpoint, serving, spec?.drainTimeoutMs ?? 0);
+      drains.push(...[...endpoint.prepared.keys()].map(number => this.abandon(endpoint.id, number)));
+      drains.push(...endpoint.draining.values());
+    }
+    await Promise.all(drains);
+    this.#keeper.close();
+  }
+
+  #flip(endpoint: Endpoint, before: EndpointSpec | null, spec: EndpointSpec | null): void {
+    const wanted = spec?.serving ?? null;
+    const old = endpoint.serving;
+    if (old !== null && old.number === wanted?.generation) {
+      old.forgiveFailures();
+      return;
+    }
+    endpoint.serving = spec === null || wanted === null ? null : this.#takeOver(endpoint, spec, wanted);
+    const drainTimeoutMs = (spec ?? before)?.drainTimeoutMs ?? 0;
+    if (old !== null) this.#drain(endpoint, old, drainTimeoutMs);
+  }
+
+  /** The prepared generation, or one that is woken at once because it was not prepared in this process. */
+  #takeOver(endpoint: Endpoint, spec: EndpointSpec, wanted: GenerationSpec): Generation {
+    const prepared = endpoint.prepared.get(wanted.generation);
+    const generation = prepared ?? this.#newGeneration(endpoint, spec, wanted);
+    endpoint.prepared.delete(wanted.generation);
+    generation.serve();
+    if (prepared === undefined) generation.wakeForDeploy();
+    return generation;
+  }
+
+  #drain(endpoint: Endpoint, generation: Generation, timeoutMs: number): void {
+    const { clock, emit } = this.#options;
+    emit({ kind: 'draining', endpoint: endpoint.id, generation: generation.number, at: clock.wallMs() });
+    endpoint.draining.set(generation, this.#untilRetired(endpoint, generation, timeoutMs));
+  }
+
+  async #untilRetired(endpoint: Endpoint, generation: Generation, timeoutMs: number): Promise<void> {
+    const report = await generation.drain(timeoutMs);
+    endpoint.draining.delete(generation);
+    this.#options.emit({ kind: 'retired', endpoint: endpoint.id, generation: generation.number, ...report });
+    this.#dropIfGone(endpoint);
+  }
+
+  #newGeneration(endpoint: Endpoint, spec: EndpointSpec, generation: GenerationSpec): Generation {
+    const { counters, id } = endpoint;
+    const limits = this.#limits(spec);
+    return new Generation({ endpoint: id, spec: generation, limits, counters, surroundings: this.#surroundings });
+  }
+
+  #limits(spec: EndpointSpec): PoolLimits {
+    const { queueMax, inFlightMax } = this.#options;
+    return { timeoutMs: spec.timeoutMs, threadsMax: spec.threadsMax, queueMax, inFlightMax };
+  }
+
+  #ensure(id: string): Endpoint {
+    let endpoint = this.#endpoints.get(id);
+    if (endpoint === undefined) this.#endpoints.set(id, (endpoint = new Endpoint(id)));
+    return endpoint;
+  }
+
+  #dropIfGone(endpoint: Endpoint): void {
+    if (endpoint.gone && this.#endpoints.get(endpoint.id) === endpoint) this.#endpoints.delete(endpoint.id);
+  }
+
+  #routesChanged(): void {
+    this.#options.routesChanged([...this.#endpoints.values()].filter(endpoint => endpoint.spec !== null));
+  }
+}
+
+function sameRoute(a: EndpointSpec | null, b: EndpointSpec | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.route.domain === b.route.domain && a.route.method === b.route.method && a.route.path === b.route.path;
+}

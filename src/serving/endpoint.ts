@@ -1,0 +1,59 @@
+import type { EndpointFigures, EndpointSpec, GenerationFigures } from '../protocol/control.ts';
+import type { RequestParts } from '../protocol/frame.ts';
+import type { Invocation, Outcome } from '../pool/handler-pool.ts';
+import { EndpointCounters } from './endpoint-counters.ts';
+import type { Generation } from './generation.ts';
+
+/** One endpoint in this process: what it should be, the generation that serves, and those before and after it. */
+export class Endpoint {
+  readonly id: string;
+  /** null: not committed yet or deleted; it has no route, but may have generations that are prepared or drain. */
+  spec: EndpointSpec | null = null;
+  serving: Generation | null = null;
+  readonly prepared = new Map<number, Generation>();
+  /** Each with what resolves when its last image is unmapped. */
+  readonly draining = new Map<Generation, Promise<void>>();
+  readonly counters = new EndpointCounters();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** Gives a request to the generation that serves at this moment. null: none does, or it cannot be loaded. */
+  invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation | null {
+    return this.serving === null ? null : this.serving.invoke(parts, settle);
+  }
+
+  get generations(): readonly Generation[] {
+    return [...(this.serving === null ? [] : [this.serving]), ...this.prepared.values(), ...this.draining.keys()];
+  }
+
+  /** Nothing of it is left: deleted, or never committed and abandoned. */
+  get gone(): boolean {
+    return this.spec === null && this.generations.length === 0;
+  }
+
+  /** Requests in generations that no longer take any. */
+  get inFlightDraining(): number {
+    return sum(this.draining.keys(), generation => generation.inFlight);
+  }
+
+  figures(): EndpointFigures {
+    return {
+      endpoint: this.id,
+      inFlight: sum(this.generations, generation => generation.inFlight),
+      queueLength: sum(this.generations, generation => generation.queueLength),
+      ...this.counters.snapshot(),
+    };
+  }
+
+  generationFigures(): readonly GenerationFigures[] {
+    return this.generations.map(generation => generation.figures());
+  }
+}
+
+function sum<T>(items: Iterable<T>, value: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += value(item);
+  return total;
+}

@@ -1,0 +1,314 @@
+import type { BindFailure, GatewayEvent, GenerationFigures, GenerationSpec } from '../protocol/control.ts';
+import type { RequestParts } from '../protocol/frame.ts';
+import type { HandlerPool, Invocation, Outcome, PoolEvents, PoolFactory, PoolLimits } from '../pool/handler-pool.ts';
+import type { Clock } from './clock.ts';
+import type { EndpointCounters } from './endpoint-counters.ts';
+import type { ThreadHolder, ThreadKeeper } from './thread-keeper.ts';
+import { wakePauseMs } from './wake-backoff.ts';
+
+/**
+ *     prepared ──commit──► serving ──superseded, undeployed──► draining ──last image unmapped──► retired
+ *         └──────────────abandoned──────────────────────────────►┘
+ */
+export type GenerationState = 'prepared' | 'serving' | 'draining' | 'retired';
+
+const TRANSITIONS: Readonly<Record<GenerationState, readonly GenerationState[]>> = {
+  prepared: ['serving', 'draining'],
+  serving: ['draining'],
+  draining: ['retired'],
+  retired: [],
+};
+
+/** What generations share: where their pools come from, and whom they tell what. */
+export interface GenerationSurroundings {
+  readonly clock: Clock;
+  readonly keeper: ThreadKeeper;
+  /** null: there is no guard yet, so nothing can be bound. */
+  poolFactory(): PoolFactory | null;
+  readonly emit: (event: GatewayEvent) => void;
+}
+
+export interface DrainReport {
+  /** `forced`: requests were still running when the time was up. */
+  readonly outcome: 'drained' | 'forced';
+  readonly requests: number;
+  readonly drainMs: number;
+}
+
+interface LivePool {
+  readonly pool: HandlerPool;
+  /** Images that were asked for and may not be there yet, so that their threads count from the start. */
+  binding: number;
+}
+
+const NO_GUARD: BindFailure = { code: 'worker_failed', message: 'The guard library is not built yet.' };
+
+/**
+ * One generation in this process, awake (it has a pool) or asleep (it has none). A pool that was put to sleep may still
+ * be giving its threads back while the next one is bound, so there can be several: one live, the others leaving.
+ */
+export class Generation implements ThreadHolder {
+  readonly endpoint: string;
+  readonly number: number;
+  readonly #spec: GenerationSpec;
+  readonly #surroundings: GenerationSurroundings;
+  readonly #counters: EndpointCounters;
+  #limits: PoolLimits;
+  #state: GenerationState = 'prepared';
+  #live: LivePool | null = null;
+  readonly #leaving = new Map<HandlerPool, Promise<'drained' | 'forced'>>();
+  #requests = 0;
+  #lastUsedMs: number;
+  #wakeFailures = 0;
+  #wakeNotBeforeMs = 0;
+
+  constructor(options: {
+    readonly endpoint: string;
+    readonly spec: GenerationSpec;
+    readonly limits: PoolLimits;
+    readonly counters: EndpointCounters;
+    readonly surroundings: GenerationSurroundings;
+  }) {
+    this.endpoint = options.endpoint;
+    this.number = options.spec.generation;
+    this.#spec = options.spec;
+    this.#limits = options.limits;
+    this.#counters = options.counters;
+    this.#surroundings = options.surroundings;
+    this.#lastUsedMs = options.surroundings.clock.nowMs();
+    options.surroundings.keeper.add(this);
+  }
+
+  get state(): GenerationState {
+    return this.#state;
+  }
+
+  get serving(): boolean {
+    return this.#state === 'serving';
+  }
+
+  get lastUsedMs(): number {
+    return this.#lastUsedMs;
+  }
+
+  get threads(): number {
+    let threads = this.#live === null ? 0 : Math.max(this.#live.binding, this.#live.pool.figures().threads);
+    for (const pool of this.#leaving.keys()) threads += pool.figures().threads;
+    return threads;
+  }
+
+  get images(): number {
+    return this.#live?.pool.figures().images ?? 0;
+  }
+
+  /** Requests given to it and not finished, also those being dropped. */
+  get inFlight(): number {
+    let inFlight = this.#live?.pool.figures().inFlight ?? 0;
+    for (const pool of this.#leaving.keys()) inFlight += pool.figures().inFlight;
+    return inFlight;
+  }
+
+  get queueLength(): number {
+    return this.#live?.pool.figures().queueLength ?? 0;
+  }
+
+  get idle(): boolean {
+    return this.inFlight === 0 && (this.#live?.binding ?? 0) === 0;
+  }
+
+  /** Hands a request to a worker, waking the generation if need be. null: nothing of it can be loaded at the moment. */
+  invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation | null {
+    const live = this.#live ?? this.#wake();
+    if (live === null) return null;
+    this.#requests++;
+    this.#lastUsedMs = this.#surroundings.clock.nowMs();
+    return live.pool.invoke(parts, settle);
+  }
+
+  /** Binds for a deploy or at start: at least one image, up to `wanted` when there are threads. null when it went well. */
+  async bind(wanted: number): Promise<BindFailure | null> {
+    const live = (this.#live ??= this.#newPool());
+    if (live === null) return NO_GUARD;
+    const failure = await this.#bindImages(live, this.#surroundings.keeper.grantDeploy(wanted));
+    if (failure !== null && this.#live === live) void this.#letGo(0);
+    return failure;
+  }
+
+  /** Binds because it is committed and was not prepared here; what fails is told as an event. */
+  wakeForDeploy(): void {
+    this.#live ??= this.#newPool();
+    if (this.#live !== null) void this.#bindFirst(this.#live, this.#surroundings.keeper.grantDeploy(1));
+  }
+
+  wakeNow(): void {
+    if (this.#live !== null) void this.#bindFirst(this.#live, 1);
+  }
+
+  /** Forgets failed wakes: the next request tries again. */
+  forgiveFailures(): void {
+    this.#wakeFailures = 0;
+    this.#wakeNotBeforeMs = 0;
+  }
+
+  setLimits(limits: PoolLimits): void {
+    this.#limits = limits;
+    this.#live?.pool.setLimits(limits);
+    for (const pool of this.#leaving.keys()) pool.setLimits(limits);
+  }
+
+  shrink(): void {
+    this.#live?.pool.shrinkTo(1);
+  }
+
+  sleep(): void {
+    if (this.#live !== null && this.idle) void this.#letGo(0);
+  }
+
+  /** From prepared to serving: requests come from now on. */
+  serve(): void {
+    this.#enter('serving');
+    this.#lastUsedMs = this.#surroundings.clock.nowMs();
+  }
+
+  /** Ends the generation: resolves when its last image is unmapped. Requests in it have `timeoutMs` to finish. */
+  async drain(timeoutMs: number): Promise<DrainReport> {
+    this.#enter('draining');
+    const startedMs = this.#surroundings.clock.nowMs();
+    void this.#letGo(timeoutMs);
+    const outcomes = await Promise.all(this.#leaving.values());
+    this.#enter('retired');
+    this.#surroundings.keeper.remove(this);
+    return {
+      outcome: outcomes.includes('forced') ? 'forced' : 'drained',
+      requests: this.#requests,
+      drainMs: this.#surroundings.clock.nowMs() - startedMs,
+    };
+  }
+
+  figures(): GenerationFigures {
+    return {
+      endpoint: this.endpoint,
+      generation: this.number,
+      state: this.#state === 'retired' ? 'draining' : this.#state,
+      asleep: this.#live === null && this.#leaving.size === 0,
+      inFlight: this.inFlight,
+      requests: this.#requests,
+      images: this.images,
+    };
+  }
+
+  #enter(next: GenerationState): void {
+    if (!TRANSITIONS[this.#state].includes(next)) {
+      throw new Error(`Generation ${this.number} of ${this.endpoint} cannot go from ${this.#state} to ${next}.`);
+    }
+    this.#state = next;
+  }
+
+  /** A pool for the requests that come; its first image is bound at once, or when the keeper has a thread for it. */
+  #wake(): LivePool | null {
+    if (!this.serving || this.#surroundings.clock.nowMs() < this.#wakeNotBeforeMs) return null;
+    const live = this.#newPool();
+    this.#live = live;
+    if (live !== null) this.#surroundings.keeper.requestWake(this);
+    return live;
+  }
+
+  #newPool(): LivePool | null {
+    const factory = this.#surroundings.poolFactory();
+    if (factory === null) return null;
+    const events = this.#poolEvents();
+    const { endpoint, number: generation } = this;
+    const { artifactPath } = this.#spec;
+    return { pool: factory.create({ endpoint, generation, artifactPath, limits: this.#limits, events }), binding: 0 };
+  }
+
+  async #bindImages(live: LivePool, images: number): Promise<BindFailure | null> {
+    live.binding = images;
+    this.#lastUsedMs = this.#surroundings.clock.nowMs();
+    try {
+      return await live.pool.bind(images);
+    } catch (error) {
+      return { code: 'worker_failed', message: error instanceof Error ? error.message : String(error) };
+    } finally {
+      live.binding = 0;
+      this.#surroundings.keeper.threadsFreed();
+    }
+  }
+
+  async #bindFirst(live: LivePool, images: number): Promise<void> {
+    const failure = await this.#bindImages(live, images);
+    if (this.#live !== live) return;
+    if (failure === null) this.forgiveFailures();
+    else this.#failed(failure);
+  }
+
+  /** Nothing of the serving generation can be loaded: pause before the next attempt, and say so. */
+  #failed(failure: BindFailure): void {
+    void this.#letGo(0);
+    if (!this.serving) return;
+    this.#wakeFailures++;
+    this.#wakeNotBeforeMs = this.#surroundings.clock.nowMs() + wakePauseMs(this.#wakeFailures);
+    const { endpoint, number: generation } = this;
+    this.#surroundings.emit({ kind: 'endpoint_failed', endpoint, generation, ...failure });
+  }
+
+  /** Takes the live pool away; resolves when its images are unmapped and its threads given back. */
+  async #letGo(timeoutMs: number): Promise<void> {
+    const live = this.#live;
+    if (live === null) return;
+    this.#live = null;
+    this.#surroundings.keeper.withdrawWake(this);
+    const leaving = this.#retire(live.pool, timeoutMs);
+    this.#leaving.set(live.pool, leaving);
+    await leaving;
+    this.#leaving.delete(live.pool);
+    this.#surroundings.keeper.threadsFreed();
+  }
+
+  async #retire(pool: HandlerPool, timeoutMs: number): Promise<'drained' | 'forced'> {
+    const name = `generation ${this.number} of ${this.endpoint}`;
+    try {
+      const { outcome, stillMapped } = await pool.retire(timeoutMs);
+      if (stillMapped) this.#replaceProcess(`An image of ${name} would not unmap.`);
+      return outcome;
+    } catch (error) {
+      this.#replaceProcess(`The pool of ${name} could not be retired: ${String(error)}`);
+      return 'forced';
+    }
+  }
+
+  #replaceProcess(reason: string): void {
+    this.#surroundings.emit({ kind: 'replace_me', reason });
+  }
+
+  #poolEvents(): PoolEvents {
+    const { endpoint, number: generation } = this;
+    const { emit, keeper } = this.#surroundings;
+    return {
+      binding: () => emit({ kind: 'binding', endpoint, generation }),
+      bound: () => emit({ kind: 'bound', endpoint, generation }),
+      log: lines => emit({ kind: 'handler_log', endpoint, generation, lines }),
+      fault: (requestId, fault) => {
+        this.#counters.countFault(fault.kind);
+        emit({ kind: 'fault', endpoint, generation, requestId, fault });
+      },
+      recycled: reason => this.#counters.countRecycled(reason),
+      bindFailed: failure => this.#workerLost(failure),
+      idle: () => this.#becameIdle(),
+      mayGrow: () => this.#state !== 'draining' && keeper.mayGrow(),
+      suspect: reason => this.#replaceProcess(reason),
+    };
+  }
+
+  /** A worker could not get a fresh image after a recycle; with the last one gone, nothing is loaded. */
+  #workerLost(failure: BindFailure): void {
+    if (this.#live !== null && this.#live.binding === 0 && this.images === 0) this.#failed(failure);
+  }
+
+  #becameIdle(): void {
+    const { keeper } = this.#surroundings;
+    // All requests of a wake that still waits for a thread are gone: it needs none.
+    if (this.serving && this.idle && this.threads === 0) void this.#letGo(0);
+    keeper.threadsFreed();
+  }
+}

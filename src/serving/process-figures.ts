@@ -1,0 +1,42 @@
+import type { ProcessFigures } from '../protocol/control.ts';
+import type { Deployment } from './deployment.ts';
+import { classRecord, countClass } from './endpoint-counters.ts';
+
+/** Counts of the whole process that belong to no endpoint. */
+export class TrafficCounters {
+  /** Responses of every kind, and requests whose client left before one. */
+  requestsTotal = 0;
+  readonly #unroutedByClass = [0, 0, 0, 0, 0, 0];
+
+  /** A request that met no endpoint was answered. */
+  countUnrouted(status: number): void {
+    this.requestsTotal++;
+    countClass(this.#unroutedByClass, status);
+  }
+
+  get unrouted(): Readonly<Record<string, number>> {
+    return classRecord(this.#unroutedByClass);
+  }
+}
+
+/** The figures of this process, as of now. */
+export function processFigures(deployment: Deployment, traffic: TrafficCounters): ProcessFigures {
+  const endpoints = [...deployment.endpoints];
+  const generations = endpoints.flatMap(endpoint => endpoint.generationFigures());
+  const pools = deployment.poolFactory?.figures() ?? { standbyThreads: 0, librariesMapped: 0 };
+  const imagesPrepared = generations
+    .filter(generation => generation.state === 'prepared')
+    .reduce((images, generation) => images + generation.images, 0);
+  const { user, system } = process.cpuUsage();
+  return {
+    inFlight: generations.reduce((inFlight, generation) => inFlight + generation.inFlight, 0),
+    requestsTotal: traffic.requestsTotal,
+    librariesMapped: pools.librariesMapped - imagesPrepared,
+    workerThreads: { serving: deployment.threadsUsed, standby: pools.standbyThreads },
+    generations,
+    endpoints: endpoints.map(endpoint => endpoint.figures()),
+    unrouted: traffic.unrouted,
+    memoryBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / 1e6,
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * Pools without threads: a handler is a function that settles requests whenever the test says so. As much of the
+ * behaviour of a real pool as its owner relies on: waiting until bound, counting, retiring, deadlines by a given clock.
+ */
+import type { BindFailure } from '../../src/protocol/control.ts';
+import type { RequestParts } from '../../src/protocol/frame.ts';
+import type {
+  HandlerPool,
+  Invocation,
+  Outcome,
+  PoolFactory,
+  PoolFigures,
+  PoolLimits,
+  PoolSpec,
+  RetireOutcome,
+} from '../../src/pool/handler-pool.ts';
+import type { Clock, Timer } from '../../src/serving/clock.ts';
+
+export type FakeHandler = (parts: RequestParts, settle: (outcome: Outcome) => void, pool: FakePool) => void;
+
+export const replyWith = (text: string, status = 200, headers: readonly string[] = []): Outcome => ({
+  kind: 'reply',
+  reply: { status, headers, body: Buffer.from(text) },
+});
+
+interface Waiting {
+  readonly parts: RequestParts;
+  readonly settle: (outcome: Outcome) => void;
+  readonly timer: Timer;
+}
+
+export class FakePool implements HandlerPool {
+  readonly spec: PoolSpec;
+  readonly cancelled: string[] = [];
+  limits: PoolLimits;
+  images = 0;
+  retired = false;
+  readonly #factory: FakePoolFactory;
+  readonly #waiting = new Set<Waiting>();
+  readonly #requests = new Set<Waiting>();
+  #onEmpty: (() => void) | null = null;
+
+  constructor(spec: PoolSpec, factory: FakePoolFactory) {
+    this.spec = spec;
+    this.limits = spec.limits;
+    this.#factory = factory;
+  }
+
+  async bind(images: number): Promise<BindFailure | null> {
+    this.spec.events.binding();
+    await this.#factory.beforeBind(this);
+    const failure = this.#factory.bindFailure(this.spec);
+    if (failure !== null || this.retired) {
+      for (const request of this.#waiting) this.#settle(request, { kind: 'failure', code: 'endpoint_not_loaded' });
+      return failure ?? { code: 'worker_failed', message: 'retired' };
+    }
+    this.images = images;
+    this.spec.events.bound();
+    for (const request of this.#waiting) this.#begin(request);
+    return null;
+  }
+
+  invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation {
+    const timer = this.#factory.clock.after(this.limits.timeoutMs, () =>
+      this.#settle(request, { kind: 'failure', code: 'handler_timeout' }),
+    );
+    const request: Waiting = { parts, settle, timer };
+    this.#requests.add(request);
+    this.#waiting.add(request);
+    if (this.#waiting.size > this.limits.queueMax) this.#settle(request, { kind: 'failure', code: 'queue_full' });
+    else if (this.images > 0) this.#begin(request);
+    return { parts, cancel: () => this.#cancel(request) };
+  }
+
+  setLimits(limits: PoolLimits): void {
+    this.limits = limits;
+  }
+
+  shrinkTo(images: number): void {
+    this.images = Math.min(this.images, images);
+  }
+
+  figures(): PoolFigures {
+    const queueLength = this.#waiting.size;
+    return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images };
+  }
+
+  async retire(drainTimeoutMs: number): Promise<RetireOutcome> {
+    this.retired = true;
+    const empty = Promise.withResolvers<'drained'>();
+    this.#onEmpty = () => empty.resolve('drained');
+    if (this.#requests.size === 0) this.#onEmpty();
+    const forced = Promise.withResolvers<'forced'>();
+    const timer = this.#factory.clock.after(drainTimeoutMs, () => forced.resolve('forced'));
+    const outcome = await Promise.race([empty.promise, forced.promise]);
+    timer.cancel();
+    for (const request of this.#requests) this.#settle(request, { kind: 'failure', code: 'handler_drain_forced' });
+    this.images = 0;
+    return { outcome, stillMapped: false };
+  }
+
+  #begin(request: Waiting): void {
+    this.#waiting.delete(request);
+    this.#factory.handler(request.parts, outcome => this.#settle(request, outcome), this);
+  }
+
+  #cancel(request: Waiting): void {
+    if (!this.#requests.has(request)) return;
+    this.cancelled.push(request.parts.requestId);
+    this.#forget(request);
+  }
+
+  #settle(request: Waiting, outcome: Outcome): void {
+    if (!this.#requests.has(request)) return;
+    this.#forget(request);
+    request.settle(outcome);
+  }
+
+  #forget(request: Waiting): void {
+    request.timer.cancel();
+    this.#waiting.delete(request);
+    this.#requests.delete(request);
+    if (this.#requests.size > 0) return;
+    this.#onEmpty?.();
+    this.spec.events.idle();
+  }
+}
+
+export class FakePoolFactory implements PoolFactory {
+  readonly clock: Clock;
+  readonly pools: FakePool[] = [];
+  handler: FakeHandler;
+  /** Gives a failure for generations that cannot be bound. */
+  bindFailure: (spec: PoolSpec) => BindFailure | null = () => null;
+  /** Holds a bind back until it resolves. */
+  beforeBind: (pool: FakePool) => Promise<void> = () => Promise.resolve();
+  closed = false;
+
+  constructor(clock: Clock, handler: FakeHandler) {
+    this.clock = clock;
+    this.handler = handler;
+  }
+
+  create(spec: PoolSpec): FakePool {
+    const pool = new FakePool(spec, this);
+    this.pools.push(pool);
+    return pool;
+  }
+
+  figures(): { readonly standbyThreads: number; readonly librariesMapped: number } {
+    return { standbyThreads: 2, librariesMapped: this.pools.reduce((images, pool) => images + pool.images, 0) };
+  }
+
+  /** The newest pool of a generation. */
+  pool(endpoint: string, generation: number): FakePool {
+    const found = this.pools.findLast(({ spec }) => spec.endpoint === endpoint && spec.generation === generation);
+    if (found === undefined) throw new Error(`generation ${generation} of ${endpoint} has had no pool`);
+    return found;
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    return Promise.resolve();
+  }
+}

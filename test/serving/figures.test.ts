@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FaultReport } from '../../src/protocol/control.ts';
+import { processFigures, TrafficCounters } from '../../src/serving/process-figures.ts';
+import { EndpointCounters } from '../../src/serving/endpoint-counters.ts';
+import { Harness, spec } from './harness.ts';
+
+const fault = (kind: FaultReport['kind']): FaultReport => ({
+  kind,
+  signal: 0,
+  code: 0,
+  address: '0',
+  offset: '0',
+  foreign: false,
+  suspect: false,
+  message: null,
+});
+
+test('the figures of a process count images of generations, but not prepared ones', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1), spec('b', 1));
+  h.request('a');
+  await h.deployment.prepare(spec('b', 2));
+  const figures = processFigures(h.deployment, new TrafficCounters());
+  assert.equal(figures.librariesMapped, 2);
+  assert.equal(figures.inFlight, 1);
+  assert.deepEqual(figures.workerThreads, { serving: 3, standby: 2 });
+  assert.ok(figures.memoryBytes > 0 && figures.cpuSeconds > 0);
+});
+
+test('faults, panics and recycles are counted per endpoint, over its generations', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1));
+  h.deployment.commit('a', spec('a', 2));
+  for (const generation of [1, 2]) {
+    const { events } = h.factory.pool('a', generation).spec;
+    events.fault('r1', fault('panic'));
+    events.fault(null, fault('memory'));
+    events.recycled('panic');
+  }
+  const figures = h.endpoint('a').figures();
+  assert.equal(figures.panics, 2);
+  assert.deepEqual(figures.faults, { panic: 2, memory: 2 });
+  assert.deepEqual(figures.recycled, { panic: 2 });
+  assert.equal(h.eventsOf('fault').length, 4);
+});
+
+test('a suspect pool asks for the process to be replaced', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1));
+  h.factory.pool('a', 1).spec.events.suspect('a lock may be held');
+  assert.deepEqual(h.eventsOf('replace_me'), [{ kind: 'replace_me', reason: 'a lock may be held' }]);
+});
+
+test('durations fall into the bucket of the smallest bound they do not exceed', () => {
+  const counters = new EndpointCounters();
+  counters.countRequest(200, 0.5);
+  counters.countRequest(204, 0.6);
+  counters.countRequest(503, 31_000);
+  const { duration, requests } = counters.snapshot();
+  assert.deepEqual([duration.counts[0], duration.counts[1], duration.counts.at(-1)], [1, 1, 1]);
+  assert.ok(Math.abs(duration.sum - 31.0011) < 1e-9);
+  assert.deepEqual(requests, { '2xx': 2, '5xx': 1 });
+});
