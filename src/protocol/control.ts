@@ -88,8 +88,11 @@ export interface ControlCalls {
   };
   /** Figures as of now, for /metrics, /api/stats and the generations' counts. */
   figures: { request: Record<string, never>; answer: ProcessFigures };
-  /** Stop accepting, finish what is in flight (at most the drain timeout), end with status 0. */
-  shutdown: { request: Record<string, never>; answer: ProcessFigures };
+  /**
+   * Stop accepting, finish what is in flight (at most the drain timeout), end with status 0. New requests on open
+   * connections get `shutting_down`; with `handover` (another process goes on accepting) they are still served.
+   */
+  shutdown: { request: { readonly handover?: boolean }; answer: ProcessFigures };
 }
 
 export type ControlCallName = keyof ControlCalls;

@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net';
+import type { Exchange } from './exchange.ts';
+
+/** Time a client has to close its side of an idle connection after we have closed ours. */
+const GOODBYE_MS = 200;
+
+/** One client connection and the requests on it that have no reply yet; several when the client pipelines. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #open = new Set<Exchange>();
+  #refused = false;
+  #endedAtMs: number | null = null;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get openExchanges(): number {
+    return this.#open.size;
+  }
+
+  /** A body is still on the way. */
+  get receiving(): boolean {
+    return [...this.#open].some(exchange => exchange.receiving);
+  }
+
+  add(exchange: Exchange): void {
+    this.#open.add(exchange);
+  }
+
+  remove(exchange: Exchange): void {
+    this.#open.delete(exchange);
+  }
+
+  /** The client is gone. */
+  closed(): void {
+    for (const exchange of this.#open) exchange.abandon();
+  }
+
+  /**
+   * Answers bytes that are no request with `reply`, and closes. Requests before them on the connection are answered
+   * first, unless the bytes are in the body of one: then that one is what is answered.
+   */
+  refuse(reply: string): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const last = [...this.#open].at(-1);
+    if (last === undefined || last.receiving) this.#end(reply);
+    else last.onceSent(() => this.#end(reply));
+  }
+
+  /**
+   * Says goodbye when nothing is being read, handled or written: no reset, so a reply on its way still arrives. A client
+   * that does not notice (pooled connections often do not) is left after GOODBYE_MS.
+   */
+  endIfIdle(nowMs: number): void {
+    if (this.#open.size > 0 || this.#socket.writableLength > 0) return;
+    if (this.#endedAtMs === null) {
+      this.#endedAtMs = nowMs;
+      this.#socket.end();
+    } else if (nowMs - this.#endedAtMs >= GOODBYE_MS) this.#socket.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #end(reply: string): void {
+    if (this.#socket.writable) this.#socket.end(reply, () => this.#socket.destroy());
+    else this.#socket.destroy();
+  }
+}

@@ -1,0 +1,180 @@
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { Server as TcpServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { LIMITS } from '../config.ts';
+import { PUBLIC_ERRORS, type PublicErrorCode } from '../errors.ts';
+import type { Endpoint } from '../serving/endpoint.ts';
+import { Connection } from './connection.ts';
+import { rawErrorReply } from './error-reply.ts';
+import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './exchange.ts';
+import { PublicRequest } from './public-request.ts';
+import { newRequestId } from './request-id.ts';
+import { RouteTable } from './router.ts';
+
+export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'>;
+
+type GatewayBindings = HttpBindings & { readonly incoming: PublicRequest };
+
+/**
+ * Limits on slow clients, in milliseconds: for the header block, for a whole request, and between requests. Proxies in
+ * front keep idle connections for up to a minute; the gateway keeps them longer, so that it is not the one to close.
+ */
+const CLIENT_TIMEOUTS = { headersTimeout: 20_000, requestTimeout: 300_000, keepAliveTimeout: 75_000 };
+const TIMEOUT_CHECK_MS = 2_000;
+
+/** While the listener closes, how often it looks what its connections do. */
+const CLOSE_CHECK_MS = 10;
+
+/**
+ * node-server builds a URL of the Host header and refuses some hosts, with neither our body nor a request id. What a
+ * valid host is, is decided in `request-target.ts`, which has read it by then; Hono sees this one.
+ */
+const HONO_HOST = 'gateway';
+
+/** What Node's parser calls errors that are not simply a bad request. */
+const PARSER_ERRORS: Readonly<Record<string, PublicErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body_too_large',
+};
+
+/** The public listener: turns what comes over connections into exchanges. */
+export class Listener {
+  readonly server: Server<typeof PublicRequest>;
+  readonly #shared: ListenerOptions & { phase: ListenerPhase; routes: RouteTable<Endpoint> };
+  readonly #connections = new Map<Duplex, Connection>();
+
+  constructor(options: ListenerOptions) {
+    this.#shared = { ...options, phase: 'open', routes: new RouteTable([]) };
+    this.server = this.#createServer();
+  }
+
+  /** Requests that are routed from now on are routed by this table. */
+  set routes(routes: RouteTable<Endpoint>) {
+    this.#shared.routes = routes;
+  }
+
+  /** Closes the listening descriptor and leaves the connections alone. */
+  stopAccepting(phase: Exclude<ListenerPhase, 'open'>): void {
+    this.#shared.phase = phase;
+    // The HTTP server's own `close` would also reset connections that are idle, and with them requests on their way.
+    TcpServer.prototype.close.call(this.server);
+  }
+
+  /** Requests that come from now on are answered with `shutting_down`. */
+  refuseRequests(): void {
+    this.#shared.phase = 'closing';
+  }
+
+  /** Closes every connection once it is idle, and those that are not after `timeoutMs`; resolves when there is none. */
+  async closeConnections(timeoutMs: number): Promise<void> {
+    const { clock } = this.#shared;
+    const deadlineMs = clock.nowMs() + timeoutMs;
+    while (this.#connections.size > 0) {
+      const nowMs = clock.nowMs();
+      for (const connection of this.#connections.values()) {
+        if (nowMs >= deadlineMs) connection.destroy();
+        else connection.endIfIdle(nowMs);
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Resolves when every client has closed its connection, or after `timeoutMs`. */
+  clientsGone(timeoutMs: number): Promise<void> {
+    return this.#until(() => this.#connections.size === 0, timeoutMs);
+  }
+
+  /** Resolves when no request's body is on the way any more, or after `timeoutMs`. */
+  bodiesReceived(timeoutMs: number): Promise<void> {
+    return this.#until(() => ![...this.#connections.values()].some(connection => connection.receiving), timeoutMs);
+  }
+
+  async #until(condition: () => boolean, timeoutMs: number): Promise<void> {
+    const { clock } = this.#shared;
+    const deadlineMs = clock.nowMs() + timeoutMs;
+    while (!condition() && clock.nowMs() < deadlineMs) await this.#pause();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise(resolve => void this.#shared.clock.after(CLOSE_CHECK_MS, resolve));
+  }
+
+  #createServer(): Server<typeof PublicRequest> {
+    const options = {
+      IncomingMessage: PublicRequest,
+      maxHeaderSize: LIMITS.headerBytesMax,
+      // A missing Host is answered by us: Node's answer has neither our body nor a request id.
+      requireHostHeader: false,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      ...CLIENT_TIMEOUTS,
+    };
+    const server = createServer(options, this.#onRequest);
+    // The size limit above is the only one: past this count Node would drop headers without a word.
+    server.maxHeadersCount = 0;
+    server.on('checkContinue', (incoming, outgoing) => {
+      incoming.awaitsContinue = true;
+      this.#onRequest(incoming, outgoing);
+    });
+    server.on('checkExpectation', this.#onRequest);
+    server.on('connect', (_incoming, socket) => this.#refuse(socket, 'bad_request'));
+    server.on('connection', socket => this.#onConnection(socket));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket));
+    return server;
+  }
+
+  readonly #onRequest = (incoming: PublicRequest, outgoing: ServerResponse): void => {
+    const connection = this.#connections.get(incoming.socket);
+    if (connection === undefined) return void incoming.socket.destroy();
+    const exchange = new Exchange(incoming, outgoing, connection, this.#shared);
+    const target = exchange.accept();
+    if (target === null) return;
+    incoming.exchange = exchange;
+    incoming.url = target.query === '' ? target.path : `${target.path}?${target.query}`;
+    incoming.headers.host = HONO_HOST;
+    void this.#hono(incoming, outgoing);
+  };
+
+  /**
+   * The reply is written to Node's response, not returned as a `Response`: that saves building one and copying its
+   * headers, about a fifth of a small request. The catch: middleware cannot change it any more.
+   */
+  readonly #hono = getRequestListener(this.#app().fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
+
+  #app(): Hono<{ Bindings: GatewayBindings }> {
+    const app = new Hono<{ Bindings: GatewayBindings }>();
+    app.all('*', context => {
+      context.env.incoming.exchange?.serve();
+      return RESPONSE_ALREADY_SENT;
+    });
+    app.onError((error, context) => {
+      this.#shared.reportError(error);
+      context.env.incoming.exchange?.fail('internal_error');
+      return RESPONSE_ALREADY_SENT;
+    });
+    return app;
+  }
+
+  #onConnection(socket: Socket): void {
+    const connection = new Connection(socket);
+    this.#connections.set(socket, connection);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      connection.closed();
+    });
+  }
+
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable) socket.destroy();
+    else this.#refuse(socket, PARSER_ERRORS[error.code ?? ''] ?? 'bad_request');
+  }
+
+  #refuse(socket: Duplex, code: PublicErrorCode): void {
+    this.#shared.traffic.countUnrouted(PUBLIC_ERRORS[code].status);
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) socket.destroy();
+    else connection.refuse(rawErrorReply(code, newRequestId()));
+  }
+}
