@@ -61,12 +61,15 @@ export class Lifecycle {
     return recover({ journal: this.#journal, compiler: this.#compiler, routing: this.#routing });
   }
 
-  /** Compiles again what an older version of the gateway compiled, and serves it. */
-  async rebuild(outdated: BuildRecord): Promise<Deployed> {
+  /** Compiles again what an older version of the gateway compiled, and serves it; null: something else is deployed by now. */
+  async rebuild(outdated: BuildRecord): Promise<Deployed | null> {
     const build = await this.#builder.rebuild(outdated);
-    return this.#turns.take(build.endpointId, async () =>
-      this.#deployer.deployBuild(build.endpointId, build, performance.now()),
-    );
+    return this.#inTurn(build.endpointId, async () => {
+      const { generation } = this.#journal.endpoint(build.endpointId);
+      const deployed = generation === null ? null : this.#store.generation(build.endpointId, generation);
+      if (deployed?.buildId !== outdated.id) return null;
+      return this.#deployer.deployBuild(build.endpointId, build, performance.now());
+    });
   }
 
   async create(endpoint: NewEndpoint): Promise<EndpointRecord> {

@@ -38,7 +38,7 @@ function logEvent(event: TimedEvent, log: Logger): void {
     case 'fault': {
       const { endpoint, generation, requestId, fault } = event;
       const text = fault.message ?? fault.kind;
-      return log.warn({ event: 'fault', endpoint, generation, request_id: requestId, fault }, text);
+      return log.error({ event: 'fault', endpoint, generation, request_id: requestId, fault }, text);
     }
     case 'process':
       return logProcess(event, log);

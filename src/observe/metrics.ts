@@ -8,7 +8,7 @@ import { METRIC_PREFIX } from './metric-prefix.ts';
 /** How many endpoints and generations there are in each state. */
 export interface StateCounts {
   readonly endpoints: Readonly<Record<EndpointState, number>>;
-  readonly generations: Readonly<Partial<Record<GenerationState, number>>>;
+  readonly generations: Readonly<Record<GenerationState, number>>;
 }
 
 export interface MetricsOptions {

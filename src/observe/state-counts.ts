@@ -7,11 +7,10 @@ export function endpointsByState(store: Store): Record<EndpointState, number> {
   return counts;
 }
 
-/** Generations that are over are history, not state: they are not counted. */
+const GENERATION_STATES = ['loading', 'serving', 'draining', 'retired', 'failed'] as const;
+
 export function stateCounts(store: Store): StateCounts {
-  const generations = { loading: 0, serving: 0, draining: 0 };
-  for (const { state } of store.generationsInState(['loading', 'serving', 'draining'])) {
-    if (state === 'loading' || state === 'serving' || state === 'draining') generations[state] += 1;
-  }
+  const generations = { loading: 0, serving: 0, draining: 0, retired: 0, failed: 0 };
+  for (const { state } of store.generationsInState(GENERATION_STATES)) generations[state] += 1;
   return { endpoints: endpointsByState(store), generations };
 }

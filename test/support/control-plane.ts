@@ -1,0 +1,206 @@
+/** A control plane without gateway processes and without cargo: the real store and lifecycle, the rest scripted. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Compiler, CompileInput } from '../../src/build/compiler.ts';
+import { AdminError } from '../../src/errors.ts';
+import type { DataPlane, DataPlaneListener, ProcessId } from '../../src/lifecycle/data-plane.ts';
+import { Lifecycle } from '../../src/lifecycle/lifecycle.ts';
+import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
+import { NO_FIGURES } from '../../src/observe/figures.ts';
+import type { EndpointSpec, PrepareOutcome, ProcessFigures } from '../../src/protocol/control.ts';
+import { ABI_VERSION } from '../../src/protocol/guard.ts';
+import type { BuildRecord, NewEndpoint, Store } from '../../src/store/records.ts';
+import { openStore } from '../../src/store/sqlite-store.ts';
+
+/** Two gateway processes that do at once what they are told, unless a test says otherwise. */
+export class FakeDataPlane implements DataPlane {
+  readonly calls: string[] = [];
+  readonly routed = new Map<string, EndpointSpec>();
+  processes: ProcessId[] = [101, 102];
+  listener: DataPlaneListener | null = null;
+  /** Answers of the next prepares; when empty they succeed. */
+  prepareOutcomes: PrepareOutcome[] = [];
+  /** Requests in flight in older generations that the next commits report. */
+  requestsLeft = 0;
+  /** Whether processes retire what they are told to let go of by themselves. */
+  retiresAtOnce = true;
+  beforePrepare: (endpoint: EndpointSpec) => Promise<void> = async () => {};
+  readonly #held = new Map<ProcessId, Set<string>>();
+
+  holders(): readonly ProcessId[] {
+    return this.processes;
+  }
+
+  async prepare(endpoint: EndpointSpec): Promise<PrepareOutcome> {
+    this.calls.push(`prepare ${endpoint.id} ${endpoint.serving?.generation}`);
+    await this.beforePrepare(endpoint);
+    return this.prepareOutcomes.shift() ?? { ok: true };
+  }
+
+  async abandon(endpoint: string, generation: number): Promise<void> {
+    this.calls.push(`abandon ${endpoint} ${generation}`);
+  }
+
+  async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
+    const before = this.routed.get(id)?.serving?.generation;
+    this.calls.push(`commit ${id} ${endpoint?.serving?.generation ?? (endpoint === null ? 'deleted' : 'none')}`);
+    if (endpoint === null) this.routed.delete(id);
+    else this.routed.set(id, endpoint);
+    if (before !== undefined && before !== endpoint?.serving?.generation) {
+      for (const process of this.processes) this.#heldBy(process).add(`${id}#${before}`);
+      if (this.retiresAtOnce) queueMicrotask(() => this.retire(id, before));
+    }
+    await Promise.resolve();
+    return this.requestsLeft;
+  }
+
+  async figures(): Promise<readonly ProcessFigures[]> {
+    return this.processes.map(process => {
+      const figures = this.#figuresOf(process);
+      this.listener?.polled(process, figures);
+      return figures;
+    });
+  }
+
+  retire(
+    endpoint: string,
+    generation: number,
+    report: { outcome?: 'drained' | 'forced'; requests?: number; processes?: ProcessId[] } = {},
+  ): void {
+    const { outcome = 'drained', requests = 0, processes = this.processes } = report;
+    for (const process of processes) {
+      this.#heldBy(process).delete(`${endpoint}#${generation}`);
+      this.listener?.retired(process, { endpoint, generation, outcome, requests });
+    }
+  }
+
+  die(process: ProcessId, clean: boolean): void {
+    const figures = this.#figuresOf(process);
+    this.processes = this.processes.filter(other => other !== process);
+    this.listener?.gone(process, { clean, figures });
+  }
+
+  #heldBy(process: ProcessId): Set<string> {
+    const held = this.#held.get(process) ?? new Set();
+    this.#held.set(process, held);
+    return held;
+  }
+
+  #figuresOf(process: ProcessId): ProcessFigures {
+    const generations = [...this.#heldBy(process)].map(key => {
+      const [endpoint = '', generation] = key.split('#');
+      const counts = { inFlight: 1, requests: 5, images: 1, asleep: false };
+      return { endpoint, generation: Number(generation), state: 'draining' as const, ...counts };
+    });
+    return { ...NO_FIGURES, generations };
+  }
+}
+
+/** Builds whatever it is given, at once; the code decides: `fail` does not compile. */
+export class FakeCompiler implements Compiler {
+  readonly inputs: CompileInput[] = [];
+  readonly removed: string[] = [];
+  readonly missing = new Set<string>();
+  beforeCompile: () => Promise<void> = async () => {};
+  kept: ReadonlySet<string> = new Set();
+  #builds = 0;
+
+  async compile(input: CompileInput): Promise<BuildRecord> {
+    this.inputs.push(input);
+    await this.beforeCompile();
+    if (input.code.includes('fail')) throw new AdminError('compile_failed', 'error: it fails', { details: [] });
+    this.#builds += 1;
+    return buildOf(input, `build-${this.#builds}`);
+  }
+
+  async artifactPath(digest: string): Promise<string | null> {
+    return this.missing.has(digest) ? null : `/artifacts/${digest}.so`;
+  }
+
+  async guardPath(): Promise<string> {
+    return '/guard.so';
+  }
+
+  async prime(): Promise<void> {}
+
+  async collectGarbage(kept: ReadonlySet<string>): Promise<void> {
+    this.kept = kept;
+  }
+
+  async removeProject(endpointId: string): Promise<void> {
+    this.removed.push(endpointId);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** The digest is the code itself, so that tests can say which code serves. */
+export function buildOf(input: CompileInput, id: string, abi: number = ABI_VERSION): BuildRecord {
+  const { endpointId, code, dependencies } = input;
+  const times = { durationMs: 12, finishedAt: 1_700_000_000_000 };
+  return { id, endpointId, key: code, digest: code, abi, ...times, cached: false, warnings: [], code, dependencies };
+}
+
+export class ControlPlane {
+  readonly store: Store;
+  readonly dataPlane = new FakeDataPlane();
+  readonly compiler = new FakeCompiler();
+  readonly events = new EventBus();
+  readonly seen: TimedEvent[] = [];
+  readonly lifecycle: Lifecycle;
+  readonly dataDir: string;
+
+  private constructor(dataDir: string) {
+    this.dataDir = dataDir;
+    this.store = openStore(dataDir);
+    this.events.subscribe(event => this.seen.push(event));
+    this.lifecycle = new Lifecycle({
+      store: this.store,
+      compiler: this.compiler,
+      dataPlane: this.dataPlane,
+      events: this.events,
+      defaults: { timeoutMs: 30_000, drainTimeoutMs: 30_000, threadsMax: 2 },
+    });
+    this.dataPlane.listener = this.lifecycle.listener;
+  }
+
+  static async open(dataDir?: string): Promise<ControlPlane> {
+    return new ControlPlane(dataDir ?? (await mkdtemp(join(tmpdir(), 'control-plane-'))));
+  }
+
+  async create(id: string, change: Partial<NewEndpoint> = {}): Promise<void> {
+    const plain = { name: id, domain: '*', path: `/${id}`, method: 'GET', description: '', dependencies: {} };
+    const limits = { timeoutMs: null, drainTimeoutMs: null, threads: null };
+    await this.lifecycle.create({ id, code: 'one', ...plain, ...limits, ...change });
+  }
+
+  /** Saves, compiles and deploys; gives the generation. */
+  async deploy(id: string, code: string): Promise<number> {
+    await this.lifecycle.change(id, { code });
+    await this.lifecycle.compile(id);
+    return (await this.lifecycle.deploy(id)).generation;
+  }
+
+  state(id: string): string | undefined {
+    return this.store.endpoint(id)?.state;
+  }
+
+  /** States of its generations, oldest first. */
+  generations(id: string): string[] {
+    return this.store
+      .generations(id)
+      .toReversed()
+      .map(({ state, outcome }) => (outcome === null ? state : `${state} (${outcome})`));
+  }
+
+  /** The code that new requests reach. */
+  served(id: string): string | undefined {
+    return this.dataPlane.routed.get(id)?.serving?.artifactPath.replace(/^\/artifacts\/(.*)\.so$/, '$1');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.store.close();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
