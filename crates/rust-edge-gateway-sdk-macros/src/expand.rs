@@ -49,7 +49,7 @@ fn image(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
     // A documentation test is an executable without `cfg(test)`; with an image's libc it would not even start.
     let exports = match std::env::var_os("UNSTABLE_RUSTDOC_TEST_PATH") {
         Some(_) => TokenStream::new(),
-        None => quote!(#[cfg(not(test))] ::rust_edge_gateway_sdk::__image!(start);),
+        None => quote!(#[cfg(not(test))] ::rust_edge_gateway_sdk::__image!(__start);),
     };
     quote! {
         #[doc(hidden)]
@@ -57,34 +57,38 @@ fn image(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
         const #only_one: ::rust_edge_gateway_sdk::image::Start = {
             #start
             #exports
-            start
+            __start
         };
     }
 }
 
-/// The future owns context and request, so that the handler can borrow them across its awaits.
+/// The future owns context and request, so that the handler can borrow them across its awaits. Names begin with
+/// underscores because the handler may have any other.
 fn start(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
     let name = &function.sig.ident;
     let arguments = arguments.iter().map(|argument| match argument {
-        Argument::Context => quote!(&context),
-        Argument::Request => quote!(request),
-        Argument::RequestReference => quote!(&request),
+        Argument::Context => quote!(&__context),
+        Argument::Request => quote!(__request),
+        Argument::RequestReference => quote!(&__request),
     });
     let awaited = function.sig.asyncness.is_some().then(|| quote!(.await));
+    // That a type is no response is told where the type stands.
     let returned = match &function.sig.output {
         ReturnType::Type(_, returned) => returned.span(),
         ReturnType::Default => name.span(),
     };
-    let answer = quote!(#name(#(#arguments),*) #awaited);
-    let respond = quote_spanned!(returned=> ::rust_edge_gateway_sdk::IntoResponse::into_response);
+    let answer = Ident::new("__answer", returned);
+    let respond = quote_spanned!(returned=> ::rust_edge_gateway_sdk::IntoResponse::into_response(#answer));
     quote! {
-        fn start(
-            context: ::rust_edge_gateway_sdk::Context,
-            request: ::rust_edge_gateway_sdk::Request,
+        #[allow(clippy::let_unit_value)]
+        fn __start(
+            __context: ::rust_edge_gateway_sdk::Context,
+            __request: ::rust_edge_gateway_sdk::Request,
         ) -> ::rust_edge_gateway_sdk::image::HandlerFuture {
             ::std::boxed::Box::pin(async move {
-                let _ = (&context, &request);
-                #respond(#answer)
+                let _ = (&__context, &__request);
+                let #answer = #name(#(#arguments),*) #awaited;
+                #respond
             })
         }
     }

@@ -17,7 +17,10 @@ pub(crate) enum Argument {
 /// arguments.
 pub(crate) fn check(function: &ItemFn) -> Result<Vec<Argument>> {
     let signature = &function.sig;
-    refuse(&signature.constness, "a handler cannot be `const`")?;
+    refuse(
+        &signature.constness,
+        "a handler cannot be `const`: it runs anew for each request, leave `const` away",
+    )?;
     refuse(
         &unsafety(signature),
         "a handler cannot be `unsafe`: put the unsafe part into a function of its own",
@@ -51,7 +54,7 @@ fn refuse<T: Spanned>(part: &Option<T>, message: &str) -> Result<()> {
 }
 
 fn check_generics(signature: &Signature) -> Result<()> {
-    let message = "a handler cannot be generic: the gateway calls it with exactly `&Context` and `Request`";
+    let message = "a handler cannot be generic: the gateway calls it with `&Context` and `Request`, put what is generic into a function of its own";
     if !signature.generics.params.is_empty() {
         return Err(Error::new_spanned(&signature.generics, message));
     }
@@ -87,8 +90,8 @@ fn argument(input: &FnArg) -> Result<Argument> {
         }
         FnArg::Typed(typed) => typed,
     };
-    let (referenced, reference) = match &*typed.ty {
-        Type::Reference(reference) => (&*reference.elem, Some(reference)),
+    let (referenced, reference) = match ungrouped(&typed.ty) {
+        Type::Reference(reference) => (ungrouped(&reference.elem), Some(reference)),
         by_value => (by_value, None),
     };
     let mutable = reference.and_then(|reference| reference.mutability);
@@ -117,6 +120,14 @@ fn unknown_argument(name: &Pat, argument: &Type) -> Error {
         argument,
         format!("a handler takes `&Context` and `Request`, nothing else{hint}"),
     )
+}
+
+/// A type that a macro was given comes in a group that nobody sees.
+fn ungrouped(argument: &Type) -> &Type {
+    match argument {
+        Type::Group(group) => ungrouped(&group.elem),
+        other => other,
+    }
 }
 
 /// `Context` of `rust_edge_gateway_sdk::Context`.

@@ -133,7 +133,7 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
         children: Mutex::new((0..futures.len()).collect()),
         parent: Mutex::new(None),
     });
-    let wakers: Vec<Waker> = (0..futures.len()).map(|child| ChildWaker::new(child, &woken)).collect();
+    let wakers: Vec<Waker> = (0..futures.len()).map(|child| Woken::waker(&woken, child)).collect();
     let mut missing = futures.len();
     core::future::poll_fn(|context| {
         woken.set_parent(context.waker());
@@ -167,6 +167,13 @@ struct Woken {
 }
 
 impl Woken {
+    fn waker(woken: &Arc<Self>, child: usize) -> Waker {
+        Waker::from(Arc::new(ChildWaker {
+            child,
+            woken: Arc::clone(woken),
+        }))
+    }
+
     fn set_parent(&self, waker: &Waker) {
         *self.parent.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
     }
@@ -179,15 +186,6 @@ impl Woken {
 struct ChildWaker {
     child: usize,
     woken: Arc<Woken>,
-}
-
-impl ChildWaker {
-    fn new(child: usize, woken: &Arc<Woken>) -> Waker {
-        Waker::from(Arc::new(ChildWaker {
-            child,
-            woken: Arc::clone(woken),
-        }))
-    }
 }
 
 impl Wake for ChildWaker {

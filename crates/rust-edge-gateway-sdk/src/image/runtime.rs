@@ -271,3 +271,6 @@ impl Wake for TaskWaker {
         self.ready.push(self.request);
     }
 }
+
+#[cfg(test)]
+mod tests;

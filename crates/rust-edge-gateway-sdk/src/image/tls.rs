@@ -12,8 +12,10 @@ use super::one_thread::OneThread;
 
 pub type Destructor = unsafe extern "C" fn(*mut c_void);
 
-/// Keys and their destructors.
-static KEYS: OneThread<RefCell<Vec<(u32, Option<Destructor>)>>> = OneThread(RefCell::new(Vec::new()));
+/// A key, and what its values are destroyed by.
+type Key = (u32, Option<Destructor>);
+
+static KEYS: OneThread<RefCell<Vec<Key>>> = OneThread(RefCell::new(Vec::new()));
 
 /// Destructors of thread-locals, in the order of registration, with what each destroys.
 static DESTRUCTORS: OneThread<RefCell<Vec<(Destructor, *mut c_void)>>> = OneThread(RefCell::new(Vec::new()));

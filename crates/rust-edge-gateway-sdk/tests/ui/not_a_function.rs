@@ -1,0 +1,6 @@
+use rust_edge_gateway_sdk::prelude::*;
+
+#[handler]
+struct Handle;
+
+fn main() {}
