@@ -19,14 +19,16 @@ const SIGNALS_UNAVAILABLE: i32 = -2;
 const NO_CALL_RUNS: i32 = 1;
 
 /// Sets up signal handlers and the watchdog: once per process, on its main thread, before the first worker starts.
-/// 0, or -1 when the system refuses.
+/// 0, or -1 when the system refuses, or glibc is older than 2.35.
 #[no_mangle]
 pub extern "C" fn guard_install() -> i32 {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| {
-        unwind::prepare();
-        signals::install().and_then(|()| watchdog::start()).is_some()
-    });
+    let install = || {
+        unwind::prepare()
+            .and_then(|()| signals::install())
+            .and_then(|()| watchdog::start())
+    };
+    let installed = INSTALLED.get_or_init(|| install().is_some());
     if *installed {
         OK
     } else {

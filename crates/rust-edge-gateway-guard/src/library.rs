@@ -5,7 +5,7 @@ use core::mem::{transmute, zeroed};
 use core::ptr;
 use std::ffi::CString;
 
-use libc::{dl_phdr_info, Dl_info, PF_X, PT_LOAD, RTLD_LOCAL, RTLD_NOW};
+use libc::{dl_phdr_info, Dl_info, PF_X, PT_LOAD, RTLD_LOCAL, RTLD_NOLOAD, RTLD_NOW};
 use rust_edge_gateway_abi::{EntryPoint, ABI_SYMBOL, ABI_VERSION, ENTRY_POINTS};
 
 use crate::mapping::Span;
@@ -27,6 +27,17 @@ impl Library {
     /// Opens the library at `path`. Its version is read before anything of it is called (constructors are refused when a
     /// handler is built).
     pub fn open(path: &CStr) -> Result<Library, LibraryError> {
+        // The dynamic linker would give an image that is already bound: it knows libraries by path and by inode.
+        // SAFETY: the path ends in a NUL.
+        let present = unsafe { libc::dlopen(path.as_ptr(), RTLD_NOW | RTLD_NOLOAD) };
+        if !present.is_null() {
+            // SAFETY: opened just above.
+            unsafe { libc::dlclose(present) };
+            return Err(LibraryError::Open(format!(
+                "{}: an image of this file is bound already",
+                path.to_string_lossy()
+            )));
+        }
         // SAFETY: the path ends in a NUL.
         let handle = unsafe { libc::dlopen(path.as_ptr(), RTLD_NOW | RTLD_LOCAL) };
         if handle.is_null() {

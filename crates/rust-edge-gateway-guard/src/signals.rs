@@ -96,10 +96,12 @@ fn slot_in_call() -> Option<&'static Slot> {
 /// Keeps `errno` of the interrupted code as it is.
 fn keeping_errno(work: impl FnOnce()) {
     // SAFETY: errno of this thread is always there.
-    let errno = unsafe { &mut *libc::__errno_location() };
-    let before = *errno;
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above; nothing refers to it while it is read and written here.
+    let before = unsafe { *errno };
     work();
-    *errno = before;
+    // SAFETY: as above.
+    unsafe { *errno = before };
 }
 
 unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, ucontext: *mut c_void) {
@@ -171,11 +173,10 @@ fn kind_of(slot: &Slot, signal: c_int, address: usize) -> FaultKind {
 /// The image called an address where there is no code: no foreign code ran.
 fn jumped_to_nowhere(slot: &Slot, context: &Context, address: usize) -> bool {
     let sp = context.sp();
-    let on_stack = slot.stack.get().contains(sp) && sp >= slot.stack_floor.get();
-    // SAFETY: `sp` lies in the part of the slot's stack that may be accessed, and the stack's end is followed by a page
-    // that cannot be reached from an aligned `sp`; an unaligned read is used for the others.
+    let readable = sp >= slot.stack_floor.get() && sp <= slot.stack.get().end - size_of::<usize>();
+    // SAFETY: eight bytes from `sp` lie in the part of the slot's stack that may be accessed.
     let return_address = || unsafe { (sp as *const usize).read_unaligned() };
-    address == context.pc() && on_stack && slot.text.get().contains(return_address())
+    address == context.pc() && readable && slot.text.get().contains(return_address())
 }
 
 /// Not ours: the handler that was there before, else what the kernel would do.

@@ -47,16 +47,18 @@ static UNWINDER: SharedSpan = SharedSpan::new();
 static DYNAMIC_LINKER: SharedSpan = SharedSpan::new();
 
 /// Finds the libraries that matter, and makes the unwinder set up its tables before it is needed in a signal handler.
-pub fn prepare() {
+/// `None` where glibc is older than 2.35: the unwinder would take a lock of the dynamic linker there.
+pub fn prepare() -> Option<()> {
     extern "C" fn ignore(_context: *mut c_void, _argument: *mut c_void) -> i32 {
         GO_ON
     }
     // SAFETY: the callback uses neither of its arguments.
     unsafe { _Unwind_Backtrace(ignore, core::ptr::null_mut()) };
-    UNWINDER.set(code_around(_Unwind_GetCFA as *const () as usize).text);
     // SAFETY: looks up a name among the libraries of the process.
     let dl_find_object = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
+    UNWINDER.set(code_around(_Unwind_GetCFA as *const () as usize).text);
     DYNAMIC_LINKER.set(code_around(dl_find_object as usize).text);
+    (!dl_find_object.is_null()).then_some(())
 }
 
 /// What a walk found.
