@@ -14,6 +14,8 @@ const WRITE_RETRY_MS = 1_000;
 export class Drains implements DataPlaneListener {
   readonly ledger: DrainLedger;
   readonly #journal: Journal;
+  /** Endpoints in `error` whose generation may come back: a later bind may find memory, threads or disk again. */
+  readonly #failed = new Map<string, number>();
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -29,6 +31,10 @@ export class Drains implements DataPlaneListener {
   polled(process: ProcessId, figures: ProcessFigures): void {
     const held = new Set(figures.generations.map(({ endpoint, generation }) => `${endpoint}#${generation}`));
     this.ledger.reconcile(process, (endpoint, generation) => held.has(`${endpoint}#${generation}`));
+    if (this.#failed.size === 0) return;
+    for (const { endpoint, generation, state, images } of figures.generations) {
+      if (state === 'serving' && images > 0) this.#recovered(endpoint, generation);
+    }
   }
 
   gone(process: ProcessId, end: { readonly clean: boolean; readonly figures: ProcessFigures | null }): void {
@@ -45,6 +51,7 @@ export class Drains implements DataPlaneListener {
     this.#write(() => {
       const record = this.#journal.store.endpoint(endpoint);
       if (record === null || record.generation !== generation || record.state === 'error') return;
+      this.#failed.set(endpoint, generation);
       const lastError = { code: 'load_failed', message: failure.message, at: this.#journal.now() };
       this.#journal.moveEndpoint(endpoint, 'failed', { lastError });
     });
@@ -61,6 +68,8 @@ export class Drains implements DataPlaneListener {
   }
 
   #recovered(id: string, generation: number): void {
+    if (this.#failed.get(id) !== generation) return;
+    this.#failed.delete(id);
     const record = this.#journal.store.endpoint(id);
     if (record?.state !== 'error' || record.generation !== generation) return;
     this.#write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));

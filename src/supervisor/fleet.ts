@@ -35,8 +35,6 @@ const BACK_OFF_MS = 100;
 const BACK_OFF_MAX_MS = 10_000;
 /** Most a call waits for a process to serve. */
 const SERVING_TIMEOUT_MS = 30_000;
-/** What a process that has drained gets to end. */
-const SHUTDOWN_GRACE_MS = 5_000;
 const PREPARE_ATTEMPTS = 2;
 
 /** The gateway processes: keeps their number up, gives each the newest state, and speaks to all as one data plane. */
@@ -215,7 +213,7 @@ export class Fleet implements DataPlane {
   async #shutDown(member: Member): Promise<void> {
     const drains = this.#state.endpoints().map(endpoint => endpoint.drainTimeoutMs);
     const drainMs = Math.max(this.#options.settings.drainTimeoutSecs * 1_000, ...drains);
-    const ended = member.shutDown(drainMs + SHUTDOWN_GRACE_MS);
+    const ended = member.shutDown(drainMs);
     this.#tell(member, 'draining', null);
     await ended;
   }

@@ -18,10 +18,20 @@ export type MemberState = 'starting' | 'serving' | 'draining';
 const START_TIMEOUT_MS = 120_000;
 const PREPARE_TIMEOUT_MS = 60_000;
 const FIGURES_TIMEOUT_MS = 1_000;
+/** Phases of ending that may each take the drain timeout: bodies, handlers; and before them, clients that go on sending. */
+const SHUTDOWN_PHASES = 2;
+const HANDOVER_PHASES = 3;
+const SHUTDOWN_GRACE_MS = 5_000;
 
 export interface Started {
   readonly served: readonly EndpointSpec[];
   readonly failed: readonly ({ readonly endpoint: string } & BindFailure)[];
+}
+
+/** What a process without guard has not bound: everything. It does when the guard comes. */
+function withoutGuard(served: readonly EndpointSpec[]): Started['failed'] {
+  const failure = { code: 'guard_missing', message: 'The guard library, which loads handlers, is not built.' };
+  return served.flatMap(({ id, serving }) => (serving === null ? [] : [{ endpoint: id, ...failure }]));
 }
 
 /** One gateway process as the fleet sees it: how far it has come, and what it knows. */
@@ -62,7 +72,8 @@ export class Member {
     const { version } = state;
     const guardPath = guard();
     const start = { settings, guardPath, version, endpoints: served };
-    const { failed } = await this.process.call('start', start, START_TIMEOUT_MS);
+    const { failed: notBound } = await this.process.call('start', start, START_TIMEOUT_MS);
+    const failed = guardPath === null ? withoutGuard(served) : notBound;
     this.#version = version;
     this.#hasGuard = guardPath !== null;
     for (let missed = state.since(this.#version); missed.length > 0; missed = state.since(this.#version)) {
@@ -117,12 +128,14 @@ export class Member {
     else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);
   }
 
-  /** Lets the process finish its requests and end; one that does not within the time is killed. */
-  async shutDown(timeoutMs: number): Promise<ProcessEnd> {
+  /** Lets the process finish its requests and end; one that takes much longer than the drain timeout is killed. */
+  async shutDown(drainMs: number): Promise<ProcessEnd> {
     this.state = 'draining';
+    const handover = this.leaving;
+    const timeoutMs = drainMs * (handover ? HANDOVER_PHASES : SHUTDOWN_PHASES) + SHUTDOWN_GRACE_MS;
     const deadline = setTimeout(() => this.kill('drain_timeout'), timeoutMs);
     try {
-      this.#figures = await this.process.call('shutdown', {});
+      this.#figures = await this.process.call('shutdown', { handover });
     } catch {
       // It ended, or failed at ending: `ended` and the deadline see to either.
     }

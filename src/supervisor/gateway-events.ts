@@ -1,0 +1,60 @@
+import type { ProcessId } from '../lifecycle/data-plane.ts';
+import type { EventBus } from '../observe/events.ts';
+import type { HandlerLogs } from '../observe/handler-log.ts';
+import type { Logger } from '../observe/log.ts';
+import type { AccessLogLine, GatewayEvent } from '../protocol/control.ts';
+
+type EventOf<K extends GatewayEvent['kind']> = Extract<GatewayEvent, { readonly kind: K }>;
+
+export interface GatewayEventSinks {
+  readonly log: Logger;
+  readonly handlerLogs: HandlerLogs;
+  readonly events: EventBus;
+}
+
+/** Brings what gateway processes tell about requests, handlers and themselves to the logs and the event stream. */
+export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId, event: GatewayEvent): void {
+  switch (event.kind) {
+    case 'fault':
+      return reportFault(sinks, event);
+    case 'handler_log':
+      return reportHandlerLog(sinks, event);
+    case 'access_log':
+      return event.lines.forEach(line => logAccess(sinks.log, line));
+    case 'log':
+      return sinks.log[event.level]({ event: 'gateway_process', process, ...event.fields }, event.message);
+    case 'replace_me':
+      return sinks.log.warn({ event: 'process_replaced', process, reason: event.reason }, event.reason);
+    case 'endpoint_failed': {
+      const { endpoint, generation, code, message } = event;
+      return sinks.log.error({ event: 'endpoint_failed', process, endpoint, generation, code }, message);
+    }
+    case 'binding':
+    case 'bound':
+    case 'draining':
+    case 'retired':
+      return undefined;
+  }
+}
+
+function reportFault({ events, handlerLogs }: GatewayEventSinks, event: EventOf<'fault'>): void {
+  const { endpoint, generation, requestId, fault } = event;
+  events.publish({ type: 'fault', endpoint, generation, requestId, fault });
+  const message = fault.message ?? fault.kind;
+  handlerLogs.append(endpoint, { at: Date.now(), generation, requestId, level: 'error', message, fault });
+}
+
+function reportHandlerLog({ log, handlerLogs }: GatewayEventSinks, event: EventOf<'handler_log'>): void {
+  const { endpoint, generation } = event;
+  for (const { at, requestId, level, message } of event.lines) {
+    handlerLogs.append(endpoint, { at, generation, requestId, level, message, fault: null });
+    log[level]({ event: 'handler_log', endpoint, generation, request_id: requestId }, message);
+  }
+}
+
+function logAccess(log: Logger, line: AccessLogLine): void {
+  const { at, requestId, endpoint, generation, clientIp, method, path, status, durationMs, bytes } = line;
+  const times = { at: new Date(at).toISOString(), duration_ms: durationMs };
+  const request = { request_id: requestId, client_ip: clientIp, method, path };
+  log.info({ event: 'request', ...times, ...request, endpoint, generation, status, bytes });
+}

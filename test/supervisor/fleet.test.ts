@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { DataPlaneListener } from '../../src/lifecycle/data-plane.ts';
+import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
+import { FigureLedger } from '../../src/observe/figure-ledger.ts';
+import type { DataPlaneSettings, EndpointSpec, GatewayEvent } from '../../src/protocol/control.ts';
+import { Fleet } from '../../src/supervisor/fleet.ts';
+import { GuardSource } from '../../src/supervisor/guard-source.ts';
+import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
+import type { FakeBehaviour } from '../fixtures/fake-gateway.ts';
+import { eventually } from '../support/eventually.ts';
+
+const SETTINGS: DataPlaneSettings = {
+  threadsMax: 4,
+  sleepAfterSecs: 0,
+  drainTimeoutSecs: 1,
+  handlerMaxMemoryMb: 1,
+  maxBodyMb: 1,
+  bodiesMaxMb: 1,
+  inFlightMax: 1,
+  trustedProxies: [],
+  queueMax: 1,
+  accessLog: false,
+  logLevel: 'info',
+  imagesDir: '/nowhere',
+};
+
+function endpoint(id: string, generation: number | null): EndpointSpec {
+  const serving = generation === null ? null : { generation, artifactPath: '/artifact.so' };
+  const route = { domain: '*', method: 'GET', path: `/${id}` };
+  return { id, route, serving, timeoutMs: 100, drainTimeoutMs: 100, threadsMax: 1 };
+}
+
+/** A fleet of fake gateway processes, and what is heard of it. */
+class TestFleet {
+  readonly fleet: Fleet;
+  readonly socket: ListeningSocket;
+  readonly folder: string;
+  readonly seen: TimedEvent[] = [];
+  readonly said: { readonly process: number; readonly event: GatewayEvent }[] = [];
+  readonly failed: string[] = [];
+  readonly figures = new FigureLedger();
+  readonly listener: DataPlaneListener = {
+    retired() {},
+    started() {},
+    polled() {},
+    gone() {},
+    endpointFailed: (id, generation, { code }) => this.failed.push(`${id} ${generation} ${code}`),
+  };
+
+  private constructor(folder: string, socket: ListeningSocket, behaviour: FakeBehaviour, processes: number) {
+    this.folder = folder;
+    this.socket = socket;
+    const events = new EventBus();
+    events.subscribe(event => this.seen.push(event));
+    this.fleet = new Fleet({
+      processes,
+      command: [join(import.meta.dirname, '../fixtures/fake-gateway.ts'), JSON.stringify(behaviour), folder],
+      listeningFd: socket.fd,
+      settings: SETTINGS,
+      guard: new GuardSource(async () => '/guard.so'),
+      events,
+      figures: this.figures,
+      onEvent: (process, event) => this.said.push({ process, event }),
+    });
+  }
+
+  static async open(behaviour: FakeBehaviour = {}, processes = 1): Promise<TestFleet> {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-'));
+    return new TestFleet(folder, await ListeningSocket.open('127.0.0.1', 0), behaviour, processes);
+  }
+
+  start(...endpoints: EndpointSpec[]): Promise<void> {
+    return this.fleet.start(endpoints, this.listener);
+  }
+
+  get pids(): number[] {
+    return this.fleet.members.map(member => member.process.pid);
+  }
+
+  /** `state` or `state (reason)` of every process event. */
+  get history(): string[] {
+    return this.seen.flatMap(event => {
+      if (event.type !== 'process') return [];
+      return [event.reason === null ? event.state : `${event.state} (${event.reason})`];
+    });
+  }
+
+  at(state: string): number[] {
+    return this.seen.flatMap(event => (event.type === 'process' && event.state === state ? [event.at] : []));
+  }
+
+  logs(message: string): Record<string, unknown>[] {
+    return this.said.flatMap(({ event }) => (event.kind === 'log' && event.message === message ? [event.fields] : []));
+  }
+
+  async answer(): Promise<number> {
+    return Number(await (await fetch(this.socket.url, { headers: { connection: 'close' } })).text());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await writeFile(join(this.folder, 'release'), '');
+    await this.fleet.shutdown();
+    this.socket.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+test('every process gets the state, then accepts on the shared socket', async () => {
+  await using test = await TestFleet.open({}, 2);
+  await test.start(endpoint('a', 3));
+  assert.equal(test.fleet.canServe(), true);
+  assert.deepEqual(test.logs('start'), [{ serving: [['a', 3]] }, { serving: [['a', 3]] }]);
+  assert.ok(test.pids.includes(await test.answer()));
+});
+
+test('processes that die before they are ready are started again after a growing pause', async () => {
+  await using test = await TestFleet.open({ crashStarts: 2 });
+  await test.start();
+  assert.deepEqual(test.history, ['starting', 'ended (exit_3)', 'starting', 'ended (exit_3)', 'starting', 'serving']);
+  const [, second = 0, third = 0] = test.at('starting');
+  const [first = 0, next = 0] = test.at('ended');
+  assert.ok(second - first >= 99, `first pause ${second - first} ms`);
+  assert.ok(third - next >= 199, `second pause ${third - next} ms`);
+});
+
+test('a process that dies while it serves is replaced at once, and a client that waits is answered', async () => {
+  await using test = await TestFleet.open();
+  await test.start();
+  const [pid = 0] = test.pids;
+  process.kill(pid, 'SIGKILL');
+  await eventually('it has ended', () => test.history.includes('ended (SIGKILL)'));
+  const answered = await test.answer();
+  assert.notEqual(answered, pid);
+  assert.deepEqual(test.history, ['starting', 'serving', 'ended (SIGKILL)', 'starting', 'serving']);
+  const [, again = 0] = test.at('starting');
+  const [ended = 0] = test.at('ended');
+  assert.ok(again - ended < 100, `started again after ${again - ended} ms`);
+});
+
+test('what is committed while a process starts reaches it before it accepts', async () => {
+  await using test = await TestFleet.open({ heldStarts: 1 });
+  const started = test.start(endpoint('a', 1));
+  await eventually('it is starting', () => test.logs('held').length === 1);
+  assert.equal(await test.fleet.commit('a', endpoint('a', 2)), 0, 'a process that serves nobody yet is not waited for');
+  await test.fleet.commit('b', endpoint('b', 1));
+  await test.fleet.commit('b', null);
+  await writeFile(join(test.folder, 'release'), '');
+  await started;
+  const commits = test.logs('commit').map(({ id, version }) => `${String(id)} ${String(version)}`);
+  assert.deepEqual(commits, ['a 2', 'b 4']);
+});
+
+test('a commit sums what drains, and a process that does not acknowledge is replaced before it returns', async () => {
+  await using test = await TestFleet.open({ ignoresCommits: true }, 2);
+  await test.start();
+  assert.equal(await test.fleet.commit('a', endpoint('a', 1)), 1);
+  assert.ok(test.history.includes('ended (commit_timeout)'));
+  assert.ok(test.fleet.canServe());
+  await eventually('two processes again', () => test.at('serving').length === 3);
+  assert.deepEqual(test.logs('start').at(-1), { serving: [['a', 1]] });
+});
+
+test('an endpoint whose bind killed two processes goes to error, the others come up', async () => {
+  await using test = await TestFleet.open({ deadly: 'bad' });
+  await test.start(endpoint('good', 1), endpoint('bad', 4));
+  assert.deepEqual(test.failed, ['bad 4 process_died']);
+  assert.deepEqual(test.logs('start').at(-1), {
+    serving: [
+      ['good', 1],
+      ['bad', null],
+    ],
+  });
+});
+
+test('a library that ends the process while it is prepared cannot be loaded', async () => {
+  await using test = await TestFleet.open({ deadly: 'bad' });
+  await test.start();
+  const outcome = await test.fleet.prepare(endpoint('bad', 1));
+  assert.equal(outcome.ok, false);
+  assert.match(JSON.stringify(outcome), /process_died/);
+  assert.deepEqual(await test.fleet.prepare(endpoint('good', 1)), { ok: true });
+});
+
+test('a process that dies of something else during a prepare does not fail the deploy', async () => {
+  await using test = await TestFleet.open({ diesIdle: true });
+  await test.start();
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 1)), { ok: true });
+});
+
+test('a process that asks to be replaced goes when its successor serves, and hands over', async () => {
+  await using test = await TestFleet.open();
+  await test.start();
+  const [pid = 0] = test.pids;
+  process.kill(pid, 'SIGUSR2');
+  await eventually('it has ended', () => test.history.includes('ended (replaced)'));
+  assert.deepEqual(test.history, ['starting', 'serving', 'starting', 'serving', 'draining', 'ended (replaced)']);
+  assert.deepEqual(test.logs('shutdown'), [{ handover: true }]);
+  assert.notEqual(await test.answer(), pid);
+});
+
+test('counters of processes that have ended are kept', async () => {
+  await using test = await TestFleet.open();
+  await test.start();
+  await test.fleet.figures();
+  await test.fleet.figures();
+  const before = test.figures.total().requestsTotal;
+  process.kill(test.pids[0] ?? 0, 'SIGKILL');
+  await eventually('another serves', () => test.at('serving').length === 2);
+  await test.fleet.figures();
+  assert.ok(before >= 2 && test.figures.total().requestsTotal > before);
+});
+
+test('a shutdown lets every process finish', async () => {
+  const test = await TestFleet.open({}, 2);
+  await test.start();
+  await test[Symbol.asyncDispose]();
+  assert.deepEqual(test.pids, []);
+  assert.equal(test.fleet.canServe(), false);
+  assert.deepEqual(test.logs('shutdown'), [{ handover: false }, { handover: false }]);
+});
