@@ -45,3 +45,21 @@ test('nothing runs in a slot that no thread has', () => {
     assert.equal(bench.guard.interrupt(slot), 1);
   }
 });
+
+/** `(module (memory 1) (func (export "f") (result i32) i32.const -1 i32.load))`: accesses memory it does not have. */
+const WILD_LOAD = Buffer.from(
+  '0061736d010000000105016000017f030201000503010001070501016600000a09010700417f2802000b',
+  'hex',
+);
+
+/** The part of the WebAssembly API used here; the type definitions of Node have none of it. */
+interface WebAssemblyApi {
+  readonly RuntimeError: ErrorConstructor;
+  instantiate(bytes: Uint8Array): Promise<{ instance: { exports: { f(): number } } }>;
+}
+const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
+
+test('faults that V8 expects still reach V8', async () => {
+  const { instance } = await WebAssembly.instantiate(WILD_LOAD);
+  assert.throws(() => instance.exports.f(), WebAssembly.RuntimeError);
+});

@@ -17,7 +17,7 @@ use crate::thread;
 const ENTRY_INIT: usize = 0;
 const ENTRY_END: usize = 5;
 
-/// [`Image::unbind`]'s result has this bit when a destructor faulted; those after it were not run.
+/// The result of [`unbind`] has this bit when a destructor faulted; those after it were not run.
 const DESTRUCTOR_FAULTED: i32 = 1;
 /// … when the library is still mapped.
 const STILL_MAPPED: i32 = 2;
