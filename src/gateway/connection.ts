@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
+import type { PublicErrorCode } from '../errors.ts';
+import { rawErrorReply } from './error-reply.ts';
 import type { Exchange } from './exchange.ts';
+import { newRequestId } from './request-id.ts';
 
 /** Time a client has to close its side of an idle connection after we have closed ours. */
 const GOODBYE_MS = 200;
@@ -38,15 +41,21 @@ export class Connection {
   }
 
   /**
-   * Answers bytes that are no request with `reply`, and closes. Requests before them on the connection are answered
-   * first, unless the bytes are in the body of one: then that one is what is answered.
+   * Answers bytes that are no request with the error `code`, and closes. When they are in the body of a request, that one
+   * is what is answered; requests before them are answered first. true: the answer is one to no request.
    */
-  refuse(reply: string): void {
-    if (this.#refused) return;
+  refuse(code: PublicErrorCode): boolean {
+    if (this.#refused) return false;
     this.#refused = true;
     const last = [...this.#open].at(-1);
-    if (last === undefined || last.receiving) this.#end(reply);
+    if (last?.receiving === true) {
+      last.breakOff(code);
+      return false;
+    }
+    const reply = rawErrorReply(code, newRequestId());
+    if (last === undefined) this.#end(reply);
     else last.onceSent(() => this.#end(reply));
+    return true;
   }
 
   /**

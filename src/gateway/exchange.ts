@@ -59,6 +59,7 @@ export class Exchange {
   #reader: BodyReader | null = null;
   #bodyBytesHeld = 0;
   #bodyRead = false;
+  #bodyBroken = false;
   #invocation: Invocation | null = null;
   #over = false;
 
@@ -119,6 +120,13 @@ export class Exchange {
     if (this.#over) return;
     const reply = errorReply(code, this.requestId, headers);
     this.#write(reply.status, reply.headers, Buffer.from(reply.body));
+  }
+
+  /** Answers with an error because what follows on the connection cannot be read: its body will never be complete. */
+  breakOff(code: PublicErrorCode): void {
+    this.#bodyBroken = true;
+    this.fail(code);
+    this.#reader?.cancel();
   }
 
   /** The client is gone: nobody waits for the reply. */
@@ -207,11 +215,11 @@ export class Exchange {
 
   /**
    * What of the body has not been read when the reply goes out. A rest that is small enough counts as none: Node reads
-   * and drops it, and the connection lives on. `held_back`: the client waits for "100 Continue" and will not get it.
+   * and drops it, and the connection lives on. `never`: it is broken, or the client waits for "100 Continue" in vain.
    */
-  #bodyUnread(): 'none' | 'coming' | 'held_back' {
+  #bodyUnread(): 'none' | 'coming' | 'never' {
     if (this.#bodyRead || this.#incoming.complete) return 'none';
-    if (this.#incoming.awaitsContinue) return 'held_back';
+    if (this.#incoming.awaitsContinue || this.#bodyBroken) return 'never';
     const announced = announcedBytes(this.#incoming);
     return announced === null || announced > this.#surroundings.bodyBytesMax ? 'coming' : 'none';
   }

@@ -8,10 +8,8 @@ import { LIMITS } from '../config.ts';
 import { PUBLIC_ERRORS, type PublicErrorCode } from '../errors.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
 import { Connection } from './connection.ts';
-import { rawErrorReply } from './error-reply.ts';
 import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './exchange.ts';
 import { PublicRequest } from './public-request.ts';
-import { newRequestId } from './request-id.ts';
 import { RouteTable } from './router.ts';
 
 export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'>;
@@ -172,9 +170,8 @@ export class Listener {
   }
 
   #refuse(socket: Duplex, code: PublicErrorCode): void {
-    this.#shared.traffic.countUnrouted(PUBLIC_ERRORS[code].status);
     const connection = this.#connections.get(socket);
     if (connection === undefined) socket.destroy();
-    else connection.refuse(rawErrorReply(code, newRequestId()));
+    else if (connection.refuse(code)) this.#shared.traffic.countUnrouted(PUBLIC_ERRORS[code].status);
   }
 }

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import type { DataPlaneSettings, EndpointSpec, GatewayEvent, RouteSpec } from '../../src/protocol/control.ts';
+import { DataPlane } from '../../src/gateway/data-plane.ts';
+import { systemClock } from '../../src/serving/clock.ts';
+import { eventually } from '../support/eventually.ts';
+import { FakePoolFactory, replyWith, type FakeHandler } from './fake-pool.ts';
+import { RawClient, type RawResponse } from './raw-client.ts';
+
+const SETTINGS: DataPlaneSettings = {
+  threadsMax: 64,
+  sleepAfterSecs: 0,
+  drainTimeoutSecs: 5,
+  handlerMaxMemoryMb: 64,
+  maxBodyMb: 1,
+  bodiesMaxMb: 2,
+  inFlightMax: 1_000,
+  trustedProxies: [],
+  queueMax: 100,
+  accessLog: false,
+  logLevel: 'info',
+  imagesDir: '/nowhere',
+};
+
+export function endpointSpec(id: string, route: Partial<RouteSpec>, generation: number | null = 1): EndpointSpec {
+  return {
+    id,
+    route: { domain: '*', method: 'GET', path: `/${id}`, ...route },
+    serving: generation === null ? null : { generation, artifactPath: `/artifacts/${id}-${generation}` },
+    timeoutMs: 10_000,
+    drainTimeoutMs: 5_000,
+    threadsMax: 2,
+  };
+}
+
+interface TestGatewayOptions {
+  readonly settings?: Partial<DataPlaneSettings>;
+  readonly handler?: FakeHandler;
+  readonly endpoints?: readonly EndpointSpec[];
+}
+
+/** A data plane with a real HTTP listener on a free port, over fake pools. */
+export class TestGateway {
+  readonly plane: DataPlane;
+  readonly factory: FakePoolFactory;
+  readonly events: GatewayEvent[] = [];
+  port = 0;
+  #server: { closeAllConnections(): void } | null = null;
+
+  private constructor(options: TestGatewayOptions) {
+    const answer: FakeHandler = (_parts, settle) => settle(replyWith('hello'));
+    this.factory = new FakePoolFactory(systemClock, options.handler ?? answer);
+    this.plane = new DataPlane({
+      settings: { ...SETTINGS, ...options.settings },
+      clock: systemClock,
+      createPools: () => this.factory,
+      emit: event => void this.events.push(event),
+      listen: async server => {
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        this.port = (server.address() as AddressInfo).port;
+        this.#server = server;
+      },
+    });
+  }
+
+  static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
+    const gateway = new TestGateway(options);
+    const endpoints = options.endpoints ?? [endpointSpec('hello', {})];
+    const settings = { ...SETTINGS, ...options.settings };
+    await gateway.plane.start({ settings, guardPath: '/guard', version: 1, endpoints });
+    await gateway.plane.accept();
+    return gateway;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  connect(): Promise<RawClient> {
+    return RawClient.connect(this.port);
+  }
+
+  /** Sends bytes over a connection of their own and gives the first response. */
+  async send(data: string | Buffer): Promise<RawResponse> {
+    using client = await this.connect();
+    client.send(data);
+    return await client.response();
+  }
+
+  get(path: string, headers = ''): Promise<RawResponse> {
+    return this.send(`GET ${path} HTTP/1.1\r\nHost: test\r\n${headers}\r\n`);
+  }
+
+  requestsInFlight(count: number): Promise<true> {
+    return this.until(() => this.plane.figures().inFlight === count);
+  }
+
+  until(condition: () => boolean): Promise<true> {
+    return eventually(condition.toString(), condition);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server?.closeAllConnections();
+    await this.plane.shutdown({});
+  }
+}
