@@ -51,7 +51,10 @@ export class Calls {
 
   /** Starts the request whose frame this is. */
   start(image: Image, frame: Buffer, frameBytes: number): void {
-    this.#call(image, ENTRY.entry, frame, frameBytes, new ImageRequest(frame));
+    const request = new ImageRequest(frame);
+    // The main thread is about to answer for it, or already has.
+    if (request.deadlineMs <= monotonicNowMs()) this.#options.sink.lost(request.number, 'handler_timeout');
+    else this.#call(image, ENTRY.entry, frame, frameBytes, request);
   }
 
   /** Gives a result to the request, unless it has gone or lost interest. */
@@ -146,6 +149,8 @@ export class Calls {
     const { fault } = guard;
     const others = [...image.suspended.keys()].filter(number => number !== request.number);
     request.end();
+    // With its record the slot is free, and the frame in it another one's.
+    request.leaveFrame();
     images.throwAway(image, fault.kind);
     sink.lost(request.number, fault.kind === 'interrupted' ? 'handler_timeout' : lostCode(fault));
     for (const other of others) sink.lost(other, lostCode(fault));

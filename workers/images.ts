@@ -13,7 +13,7 @@ const UNBIND_CLEAN_MS = 1_000;
 export interface ImagesListener {
   recycled(reason: string): void;
   stillMapped(): void;
-  destructorFaulted(): void;
+  destructorFaulted(suspect: boolean): void;
 }
 
 /** The images of one worker: the one that takes requests, and those that panicked and only finish what they have. */
@@ -105,7 +105,7 @@ export class Images {
 
   #unbind(image: Image, cleanMs: number): void {
     const result = image.unbind(cleanMs);
-    if ((result & UNBIND.destructorFaulted) !== 0) this.#listener.destructorFaulted();
+    if ((result & UNBIND.destructorFaulted) !== 0) this.#listener.destructorFaulted((result & UNBIND.suspect) !== 0);
     if ((result & UNBIND.stillMapped) !== 0) this.#listener.stillMapped();
   }
 }

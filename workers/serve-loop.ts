@@ -52,7 +52,8 @@ export class ServeLoop {
     this.#images = new Images(guard, task.image, {
       recycled: reason => this.#post({ kind: 'recycled', reason }),
       stillMapped: () => this.#post({ kind: 'still_mapped' }),
-      destructorFaulted: () => this.#postFault(null, DESTRUCTOR_FAULT, 'a thread-local destructor faulted'),
+      destructorFaulted: suspect =>
+        this.#postFault(null, { ...DESTRUCTOR_FAULT, suspect }, 'a thread-local destructor faulted'),
     });
     this.#calls = new Calls({
       guard,

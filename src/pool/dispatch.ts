@@ -26,6 +26,11 @@ export class Dispatch {
     return this.#postedCount + this.#startedCount;
   }
 
+  /** Requests that may still be handed out. */
+  get room(): number {
+    return this.isOpen ? Math.max(0, this.handedOutMax - this.handedOut) : 0;
+  }
+
   /** At least as many as `waiting`, without looking at the ring. */
   get waitingBound(): number {
     return this.#queue.size + this.#postedCount;
@@ -111,7 +116,7 @@ export class Dispatch {
   }
 
   get #canPost(): boolean {
-    return this.isOpen && this.handedOut < this.handedOutMax && this.#ring.hasRoom;
+    return this.room > 0 && this.#ring.hasRoom;
   }
 
   #post(request: PoolRequest): void {

@@ -189,7 +189,9 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     const { queueMax } = this.#limits;
     // Counting what really waits looks at every slot, so the bound that costs nothing comes first.
     if (this.#dispatch.waitingBound < queueMax) return null;
-    return this.#dispatch.waiting < queueMax + this.#workers.parked() ? null : 'queue_full';
+    // A request that a worker takes at once does not wait; with queueMax 0 there are only such.
+    const takenAtOnce = Math.min(this.#workers.parked(), this.#dispatch.room);
+    return this.#dispatch.waiting < queueMax + takenAtOnce ? null : 'queue_full';
   }
 
   #pump(): void {

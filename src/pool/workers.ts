@@ -6,6 +6,9 @@ import type { RequestRing } from './request-ring.ts';
 import type { BlankPool, Standby } from './standby.ts';
 import { WorkerLink, type LinkListener } from './worker-link.ts';
 
+/** Most time from asking for a worker to its first image: a thread's start on a loaded machine, and the bind. */
+const START_TIMEOUT_MS = 30_000;
+
 export interface WorkersOptions {
   readonly ring: RequestRing;
   readonly doorbell: SharedArrayBuffer;
@@ -144,7 +147,7 @@ export class Workers {
       result => this.#onTaskEnd(link, result as ServeResult),
       (error: unknown) => this.#onThreadDeath(link, error),
     );
-    const failure = await link.firstBind.promise;
+    const failure = await firstBind(link);
     events.bound();
     return failure;
   }
@@ -199,6 +202,19 @@ export class Workers {
 
   #trim(): void {
     void this.#pool?.trim(this.live);
+  }
+}
+
+/** Piscina leaves a task in its queue for ever when the thread meant for it fails while it starts. */
+async function firstBind(link: WorkerLink): Promise<BindFailure | null> {
+  const timer = setTimeout(() => {
+    link.firstBind.resolve({ code: 'worker_failed', message: `No thread within ${START_TIMEOUT_MS} ms.` });
+    stop(link);
+  }, START_TIMEOUT_MS);
+  try {
+    return await link.firstBind.promise;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

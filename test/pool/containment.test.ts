@@ -1,0 +1,141 @@
+/** Faults of real handlers in a ring pool: what they cost, and what they do not. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { eventually } from '../support/eventually.ts';
+import { ask, assertFails, LIMITS_FOR_TESTS, text } from './harness.ts';
+import { mappedImages, ringPools } from './ring-pools.ts';
+
+const pools = await ringPools();
+
+async function boundPool(limits: Parameters<typeof pools.make>[0] = {}, images = 1) {
+  const made = await pools.make(limits);
+  assert.equal(await made.pool.bind(images), null);
+  return made;
+}
+
+describe('faults', () => {
+  for (const [op, kind, code] of [
+    ['null', 'memory', 'handler_crashed'],
+    ['stack', 'stack_overflow', 'handler_crashed'],
+    ['abort', 'abort', 'handler_crashed'],
+    ['exit&n=3', 'exit', 'handler_crashed'],
+    ['gigabyte', 'out_of_memory', 'handler_memory_exceeded'],
+  ] as const) {
+    it(`answers ${code} for ${kind}, and serves the next request on a fresh image`, async () => {
+      const { pool, events } = await boundPool();
+      assert.equal(await text(ask(pool, 'op=count')), '200 1');
+      const asked = ask(pool, `op=${op}`);
+      await assertFails(asked, code);
+      assert.equal(await text(ask(pool, 'op=count')), '200 1');
+      await eventually('the recycle', () => events.recycles.length === 1);
+      assert.deepEqual(events.recycles, [kind]);
+      assert.equal(events.faults[0]?.fault.kind, kind);
+      assert.equal(events.faults[0]?.requestId, asked.invocation.parts.requestId);
+      assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: false });
+    });
+  }
+
+  it('fails what was suspended on a crashed image, and loses nothing that had not been started', async () => {
+    const { pool } = await boundPool();
+    const suspended = Array.from({ length: 10 }, () => ask(pool, 'op=forever'));
+    await eventually('all started', () => pool.figures().queueLength === 0);
+    const crashed = ask(pool, 'op=null');
+    const after = Array.from({ length: 10 }, () => ask(pool, 'op=big&n=1'));
+    await assertFails(crashed, 'handler_crashed');
+    for (const asked of suspended) await assertFails(asked, 'handler_crashed');
+    for (const asked of after) assert.equal(await text(asked), '200 x');
+    await pool.retire(1_000);
+  });
+
+  it('lets what was suspended finish after a panic, on more images than one', async () => {
+    const { pool, events } = await boundPool();
+    const suspended = [];
+    for (let panics = 0; panics < 7; panics++) {
+      suspended.push(ask(pool, 'op=sleep&n=100'));
+      await eventually('started', () => pool.figures().queueLength === 0);
+      await assertFails(ask(pool, 'op=panic'), 'handler_panicked');
+    }
+    assert.deepEqual(new Set(await Promise.all(suspended.map(text))), new Set(['200 sleep']));
+    assert.equal(await text(ask(pool, 'op=count')), '200 1');
+    await eventually('all recycled', () => events.recycles.length === 7);
+    assert.equal((await pool.retire(1_000)).stillMapped, false);
+    assert.deepEqual(mappedImages(pools.imagesDir), []);
+  });
+
+  it('interrupts a burning call at its deadline, and goes on with a fresh image', async () => {
+    const { pool, events } = await boundPool({ timeoutMs: 100 });
+    const burning = ask(pool, 'op=loop');
+    await assertFails(burning, 'handler_timeout');
+    assert.equal(await text(ask(pool, 'op=count')), '200 1');
+    await eventually('the fault', () => events.faults[0]?.fault.kind === 'interrupted');
+    assert.equal((await pool.retire(1_000)).outcome, 'drained');
+  });
+
+  it('answers at the deadline what waits behind a burning call, without starting it', async () => {
+    const { pool, events } = await boundPool({ timeoutMs: 20_000 });
+    const burning = ask(pool, 'op=loop');
+    await eventually('started', () => pool.figures().queueLength === 0);
+    const waiting = Array.from({ length: 300 }, () => ask(pool, 'op=panic'));
+    pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 100 });
+    for (const asked of [burning, ...waiting]) await assertFails(asked, 'handler_timeout');
+    assert.equal(pool.figures().inFlight, 1);
+    assert.equal((await pool.retire(0)).outcome, 'forced');
+    assert.ok(events.faults.every(({ fault }) => fault.kind === 'interrupted'));
+  });
+
+  it('takes requests out again whose client left while they waited behind a burning call', async () => {
+    const { pool, events } = await boundPool({ timeoutMs: 300, queueMax: 3 });
+    const burning = ask(pool, 'op=loop');
+    await eventually('started', () => pool.figures().queueLength === 0);
+    for (let round = 0; round < 400; round++) {
+      const waiting = [ask(pool, 'op=panic'), ask(pool, 'op=panic'), ask(pool, 'op=panic')];
+      for (const { invocation } of waiting) invocation.cancel();
+    }
+    assert.equal(pool.figures().inFlight, 1);
+    await assertFails(burning, 'handler_timeout');
+    assert.equal(await text(ask(pool, 'op=big&n=1')), '200 x');
+    assert.equal(events.faults.filter(({ fault }) => fault.kind === 'panic').length, 0);
+    await pool.retire(1_000);
+  });
+
+  it('gives the lines a faulty request printed its request id', async () => {
+    const { pool, events } = await boundPool();
+    const asked = [ask(pool, 'op=print&n=2'), ask(pool, 'op=print&n=2')];
+    await Promise.all(asked.map(text));
+    for (const { invocation } of asked) {
+      const { requestId } = invocation.parts;
+      await eventually('its lines', () => events.lines.filter(line => line.requestId === requestId).length >= 3);
+    }
+    await pool.retire(1_000);
+  });
+});
+
+describe('the end of a pool', () => {
+  it('interrupts what burns when it is forced out', async () => {
+    const { pool } = await boundPool({ threadsMax: 2 }, 2);
+    const burning = [ask(pool, 'op=loop'), ask(pool, 'op=pause')];
+    await eventually('both started', () => pool.figures().queueLength === 0);
+    const sleeping = ask(pool, 'op=forever');
+    const start = performance.now();
+    assert.deepEqual(await pool.retire(50), { outcome: 'forced', stillMapped: false });
+    assert.ok(performance.now() - start < 5_000);
+    for (const asked of [...burning, sleeping]) await assertFails(asked, 'handler_drain_forced');
+    assert.deepEqual(mappedImages(pools.imagesDir), []);
+  });
+
+  it('runs no destructor twice, and survives one that faults', async () => {
+    const { pool } = await boundPool();
+    assert.equal(await text(ask(pool, 'op=bad_destructor')), '204 ');
+    assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: false });
+  });
+
+  it('leaves no image mapped and no file behind, whatever happened before', async () => {
+    const { pool } = await boundPool();
+    for (const op of ['work&n=3', 'thread_name', 'panic', 'null', 'work&n=1', 'sleep&n=5']) {
+      await ask(pool, `op=${op}`).outcome;
+    }
+    assert.equal((await pool.retire(1_000)).stillMapped, false);
+    assert.deepEqual(mappedImages(pools.imagesDir), []);
+    assert.equal(pools.factory.figures().librariesMapped, 0);
+  });
+});

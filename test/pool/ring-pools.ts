@@ -1,0 +1,51 @@
+/** Ring pools of real handlers, for tests. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { createPoolFactory } from '../../src/pool/factory.ts';
+import type { PoolFactory, PoolLimits } from '../../src/pool/handler-pool.ts';
+import { guardLibrary, handlerLibrary } from '../support/handlers.ts';
+import { RecordedEvents } from '../support/pool-events.ts';
+import type { PoolUnderTest } from './conformance.ts';
+import { LIMITS_FOR_TESTS } from './harness.ts';
+
+export interface RingPools {
+  readonly factory: PoolFactory;
+  readonly imagesDir: string;
+  make(limits?: Partial<PoolLimits>, artifactPath?: string): Promise<PoolUnderTest>;
+}
+
+/** A pool factory for one test file; ended after its tests. */
+export async function ringPools(): Promise<RingPools> {
+  const imagesDir = await mkdtemp(join(tmpdir(), 'images-'));
+  const factory = createPoolFactory({ guardPath: await guardLibrary(), imagesDir, arenaBytes: 64 << 20 });
+  after(async () => {
+    await factory.close();
+    await rm(imagesDir, { recursive: true });
+  });
+  let generation = 0;
+  return {
+    factory,
+    imagesDir,
+    async make(limits = {}, artifactPath) {
+      generation += 1;
+      const events = new RecordedEvents();
+      const pool = factory.create({
+        endpoint: 'kit',
+        generation,
+        artifactPath: artifactPath ?? (await handlerLibrary('kit')),
+        limits: { ...LIMITS_FOR_TESTS, ...limits },
+        events,
+      });
+      return { pool, events };
+    },
+  };
+}
+
+/** Lines of this process's memory map that name an image in the folder. */
+export function mappedImages(imagesDir: string): string[] {
+  const lines = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return lines.filter(line => line.includes(imagesDir));
+}
