@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AdminError } from '../../src/errors.ts';
+import { NO_FIGURES } from '../../src/observe/figures.ts';
+import { TestAdmin } from '../support/admin.ts';
+
+test('a new endpoint is answered with every field, defaults included', async () => {
+  await using admin = await TestAdmin.open();
+  const { status, data } = await admin.call('POST', '/endpoints', { name: ' Hello you ', path: '/hello' });
+  assert.equal(status, 201);
+  const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = data;
+  assert.match(String(id), /^hello-you-[0-9a-f]{8}$/);
+  assert.equal(createdAt, updatedAt);
+  assert.match(String(createdAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  const plain = { name: 'Hello you', domain: '*', path: '/hello', method: 'GET', description: '', dependencies: {} };
+  const unbuilt = { state: 'created', generation: null, build: null, last_error: null };
+  assert.deepEqual(rest, { ...plain, ...unbuilt, timeout_ms: null, drain_timeout_ms: null, threads: null });
+});
+
+test('the same route twice and the same id twice are conflicts', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.call('POST', '/endpoints', { name: 'a', id: 'a', path: '/users/{id}', domain: 'Api.Example' });
+  const route = await admin.call('POST', '/endpoints', { name: 'b', path: '/users/{name}', domain: 'api.example' });
+  assert.deepEqual([route.status, route.error.code], [409, 'route_taken']);
+  const id = await admin.call('POST', '/endpoints', { name: 'b', id: 'a', path: '/other' });
+  assert.deepEqual([id.status, id.error.code], [409, 'id_taken']);
+});
+
+test('a change touches the given fields and no others; null goes back to the setting', async () => {
+  await using admin = await TestAdmin.open();
+  const { data: before } = await admin.call('POST', '/endpoints', { name: 'a', id: 'a', path: '/a', timeout_ms: 50 });
+  const { data: moved } = await admin.call('PUT', '/endpoints/a', { path: '/b' });
+  assert.deepEqual({ ...moved, updated_at: 0 }, { ...before, path: '/b', updated_at: 0 });
+  assert.equal((await admin.call('PUT', '/endpoints/a', { timeout_ms: null })).data['timeout_ms'], null);
+  assert.equal(admin.plane.dataPlane.routed.get('a')?.timeoutMs, 30_000);
+  assert.equal((await admin.call('PUT', '/endpoints/a', { id: 'b' })).error.code, 'validation_failed');
+});
+
+test('code is saved with the endpoint or by itself, and read again', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.call('POST', '/endpoints', { name: 'a', id: 'a', path: '/a' });
+  assert.deepEqual((await admin.call('GET', '/endpoints/a/code')).data, { code: null });
+  assert.deepEqual((await admin.call('PUT', '/endpoints/a/code', { code: 'fn ä() {}' })).data, { code: 'fn ä() {}' });
+  assert.deepEqual((await admin.call('GET', '/endpoints/a/code')).data, { code: 'fn ä() {}' });
+});
+
+test('the list is given in pages, and by state', async () => {
+  await using admin = await TestAdmin.open();
+  for (const id of ['a', 'b', 'c']) await admin.plane.create(id);
+  await admin.plane.deploy('b', 'one');
+  const ids = (data: unknown): unknown[] => (data as { id: string }[]).map(({ id }) => id);
+  const first = await admin.call('GET', '/endpoints?limit=2');
+  assert.deepEqual(ids(first.data), ['a', 'b']);
+  const second = await admin.call('GET', `/endpoints?limit=2&cursor=${first.next_cursor}`);
+  assert.deepEqual([ids(second.data), second.next_cursor], [['c'], null]);
+  assert.deepEqual(ids((await admin.call('GET', '/endpoints?state=loaded')).data), ['b']);
+});
+
+test('compile, deploy, rollback, undeploy and delete answer as documented', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.call('POST', '/endpoints', { name: 'a', id: 'a', path: '/a' });
+  assert.equal((await admin.call('POST', '/endpoints/a/deploy')).error.code, 'not_compiled');
+  assert.equal((await admin.call('POST', '/endpoints/a/compile')).error.code, 'no_code');
+  await admin.call('PUT', '/endpoints/a/code', { code: 'one' });
+  const compiled = await admin.call('POST', '/endpoints/a/compile');
+  assert.equal(compiled.data['state'], 'compiled');
+  assert.deepEqual(compiled.data['build'], {
+    id: 'build-1',
+    digest: 'one',
+    duration_ms: 12,
+    finished_at: '2023-11-14T22:13:20.000Z',
+    cached: false,
+    warnings: [],
+  });
+  const deployed = await admin.call('POST', '/endpoints/a/deploy');
+  assert.deepEqual({ ...deployed.data, swap_ms: 0 }, { state: 'loaded', generation: 1, swap_ms: 0 });
+  assert.equal((await admin.call('POST', '/endpoints/a/rollback', {})).error.code, 'no_earlier_generation');
+  await admin.call('PUT', '/endpoints/a/code', { code: 'two' });
+  assert.equal((await admin.call('POST', '/endpoints/a/deploy', { compile: true })).data['generation'], 2);
+  assert.equal((await admin.call('POST', '/endpoints/a/rollback')).data['generation'], 3);
+  assert.equal((await admin.call('POST', '/endpoints/a/rollback', { generation: 9 })).status, 404);
+  assert.equal((await admin.call('POST', '/endpoints/a/undeploy')).data['state'], 'compiled');
+  assert.deepEqual((await admin.call('DELETE', '/endpoints/a')).data, { id: 'a' });
+  assert.equal((await admin.call('GET', '/endpoints/a')).status, 404);
+});
+
+test('a deploy with a JSON content type and no body is one without options', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a');
+  await admin.plane.lifecycle.compile('a');
+  const headers = { 'content-type': 'application/json' };
+  const response = await admin.send('/api/endpoints/a/deploy', { method: 'POST', headers, body: '' });
+  assert.equal(response.status, 200);
+});
+
+test("a failed build is a 422 with the compiler's output, and the endpoint's last error", async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a', { code: 'fail' });
+  const { status, error } = await admin.call('POST', '/endpoints/a/compile');
+  assert.deepEqual([status, error], [422, { code: 'compile_failed', message: 'error: it fails', details: [] }]);
+  const { last_error: lastError, state } = (await admin.call('GET', '/endpoints/a')).data;
+  assert.equal((lastError as { code: string }).code, 'compile_failed');
+  assert.equal(state, 'created');
+});
+
+test('a compile that is not waited for answers 202 at once', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  admin.plane.compiler.beforeCompile = async () => promise;
+  const { status, data } = await admin.call('POST', '/endpoints/a/compile?wait=false');
+  assert.deepEqual([status, data], [202, { state: 'created', build: null }]);
+  const { promise: built, resolve: told } = Promise.withResolvers<void>();
+  admin.plane.events.subscribe(({ type }) => type === 'build_finished' && told());
+  resolve();
+  await built;
+  assert.equal(admin.plane.state('a'), 'compiled');
+});
+
+test('generations are listed newest first, with what live processes count', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a');
+  await admin.plane.deploy('a', 'one');
+  await admin.plane.deploy('a', 'two');
+  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1 };
+  admin.figures = { ...NO_FIGURES, generations: [{ endpoint: 'a', generation: 2, ...counts }] };
+  const data = (await admin.call('GET', '/endpoints/a/generations')).data as unknown as Record<string, unknown>[];
+  assert.deepEqual(
+    data.map(({ generation, state, in_flight: inFlight, requests, outcome }) => [
+      generation,
+      state,
+      inFlight,
+      requests,
+      outcome,
+    ]),
+    [
+      [2, 'serving', 2, 7, null],
+      [1, 'retired', 0, 0, 'drained'],
+    ],
+  );
+});
+
+test('a data directory that fails is a 507, and the next call works', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a');
+  const { store } = admin.plane;
+  const change = store.changeEndpoint.bind(store);
+  store.changeEndpoint = () => {
+    throw new AdminError('storage_failed');
+  };
+  const { status, error } = await admin.call('PUT', '/endpoints/a', { name: 'b' });
+  assert.deepEqual([status, error.code], [507, 'storage_failed']);
+  store.changeEndpoint = change;
+  assert.equal((await admin.call('PUT', '/endpoints/a', { name: 'b' })).status, 200);
+});
