@@ -10,7 +10,7 @@ before(async () => {
   gateway = await RunningGateway.start();
   await gateway.deploy('plain', { code: answering('one') });
   await gateway.redeploy('plain', answering('two'));
-  await gateway.deploy('faulty', { code: kit() });
+  await gateway.deploy('faulty', kit());
   for (const op of ['work', 'panic', 'null']) await gateway.fetch(`/faulty?op=${op}`);
   await gateway.fetch('/nowhere');
 });

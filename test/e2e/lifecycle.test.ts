@@ -184,8 +184,8 @@ describe('hot swapping with graceful draining', () => {
   });
 
   test('a library that used thread-locals with destructors, and one that panicked, are unmapped too', async () => {
-    await gateway.deploy('unmapped', { code: kit() });
-    for (const op of ['work', 'panic', 'work', 'panic_after_await']) await gateway.fetch(`/unmapped?op=${op}`);
+    await gateway.deploy('unmapped', kit());
+    for (const op of ['work', 'panic', 'work', 'panic_later']) await gateway.fetch(`/unmapped?op=${op}`);
     await gateway.redeploy('unmapped', answering('gone'));
     await eventually('only generation 2 is mapped', async () => {
       const mapped = await mappedImages(await pid(), 'unmapped');
@@ -240,7 +240,7 @@ describe('drain timeout', () => {
   });
 
   test('a handler that burns is interrupted by a forced drain', async () => {
-    await gateway.deploy('burning', { code: kit(), drain_timeout_ms: 100 });
+    await gateway.deploy('burning', { ...kit(), drain_timeout_ms: 100 });
     const burning = gateway.fetch('/burning?op=loop');
     await eventually('it is in flight', async () => (await generations('burning'))[0]?.['in_flight'] === 1);
     await gateway.must('POST', '/endpoints/burning/undeploy');
@@ -252,7 +252,7 @@ describe('drain timeout', () => {
 
 describe('runtime errors', () => {
   test('a panic is caught, logged, answered with a 500, and other handlers continue', async () => {
-    await gateway.deploy('panicking', { code: kit() });
+    await gateway.deploy('panicking', kit());
     const answer = await gateway.fetch('/panicking?op=panic');
     assert.equal(answer.status, 500);
     const body = (await answer.json()) as Record<string, string>;

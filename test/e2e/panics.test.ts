@@ -15,7 +15,7 @@ async function residentKib(pid: number): Promise<number> {
 
 test(`${PANICS} panics, half of them after an await, are ${PANICS} clean 500s and nobody else notices`, async t => {
   await using gateway = await RunningGateway.start();
-  await gateway.deploy('faulty', { code: kit() });
+  await gateway.deploy('faulty', kit());
   await gateway.deploy('left', { code: answering('left') });
   await gateway.deploy('right', { code: answering('right') });
   const pids = await gateway.servingPids();
@@ -34,7 +34,7 @@ test(`${PANICS} panics, half of them after an await, are ${PANICS} clean 500s an
   for (let done = 0; done < PANICS; done += 10) {
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, index) =>
-        get(`${gateway.url}/faulty?op=${index % 2 === 0 ? 'panic' : 'panic_after_await'}`, agent),
+        get(`${gateway.url}/faulty?op=${index % 2 === 0 ? 'panic' : 'panic_later'}`, agent),
       ),
     );
     for (const { status, body, error } of answers) {

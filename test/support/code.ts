@@ -1,6 +1,7 @@
 /** Handler sources for tests. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EndpointOptions } from './gateway.ts';
 import { ROOT } from './source-tree.ts';
 
 /** A handler that answers with a fixed text: two of them tell generations apart. */
@@ -27,6 +28,10 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
 `;
 
 /** The handler that can do everything a handler can do, and everything it should not: `?op=` says what. */
-export const kit = (): string => readFileSync(join(ROOT, 'test/fixtures/kit.rs'), 'utf8');
+export const kit = (): EndpointOptions => ({
+  code: readFileSync(join(ROOT, 'test/fixtures/kit.rs'), 'utf8'),
+  dependencies: { libc: '0.2' },
+  method: 'ANY',
+});
 
 export const example = (name: string): string => readFileSync(join(ROOT, 'handlers', `${name}.rs`), 'utf8');
