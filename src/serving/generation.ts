@@ -37,9 +37,16 @@ export interface DrainReport {
 
 interface LivePool {
   readonly pool: HandlerPool;
-  /** Images that were asked for and may not be there yet, so that their threads count from the start. */
-  binding: number;
+  /** `waiting`: no image was asked for yet, for want of a thread. */
+  phase: 'waiting' | 'binding' | 'bound';
+  /** While binding: the images asked for, so that their threads count from the start. */
+  imagesAsked: number;
+  /** Why a worker could not get a fresh image: it is gone, perhaps as the last one. */
+  workerFailure: BindFailure | null;
 }
+
+/** A worker that could not get a fresh image is gone after so long, usually. */
+const WORKER_GONE_MS = 50;
 
 const NO_GUARD: BindFailure = { code: 'worker_failed', message: 'The guard library is not built yet.' };
 
@@ -92,7 +99,7 @@ export class Generation implements ThreadHolder {
   }
 
   get threads(): number {
-    let threads = this.#live === null ? 0 : Math.max(this.#live.binding, this.#live.pool.figures().threads);
+    let threads = this.#live === null ? 0 : Math.max(this.#live.imagesAsked, this.#live.pool.figures().threads);
     for (const pool of this.#leaving.keys()) threads += pool.figures().threads;
     return threads;
   }
@@ -113,7 +120,7 @@ export class Generation implements ThreadHolder {
   }
 
   get idle(): boolean {
-    return this.inFlight === 0 && (this.#live?.binding ?? 0) === 0;
+    return this.#live?.phase !== 'binding' && this.inFlight === 0;
   }
 
   /** Hands a request to a worker, waking the generation if need be. null: nothing of it can be loaded at the moment. */
@@ -174,6 +181,8 @@ export class Generation implements ThreadHolder {
   async drain(timeoutMs: number): Promise<DrainReport> {
     this.#enter('draining');
     const startedMs = this.#surroundings.clock.nowMs();
+    // Requests that waited for a thread belong to this generation all the same; the budget is exceeded for their sake.
+    if (this.#live?.phase === 'waiting') void this.#bindImages(this.#live, 1);
     void this.#letGo(timeoutMs);
     const outcomes = await Promise.all(this.#leaving.values());
     this.#enter('retired');
@@ -219,18 +228,21 @@ export class Generation implements ThreadHolder {
     const events = this.#poolEvents();
     const { endpoint, number: generation } = this;
     const { artifactPath } = this.#spec;
-    return { pool: factory.create({ endpoint, generation, artifactPath, limits: this.#limits, events }), binding: 0 };
+    const pool = factory.create({ endpoint, generation, artifactPath, limits: this.#limits, events });
+    return { pool, phase: 'waiting', imagesAsked: 0, workerFailure: null };
   }
 
   async #bindImages(live: LivePool, images: number): Promise<BindFailure | null> {
-    live.binding = images;
+    live.phase = 'binding';
+    live.imagesAsked = images;
     this.#lastUsedMs = this.#surroundings.clock.nowMs();
     try {
       return await live.pool.bind(images);
     } catch (error) {
       return { code: 'worker_failed', message: error instanceof Error ? error.message : String(error) };
     } finally {
-      live.binding = 0;
+      live.phase = 'bound';
+      live.imagesAsked = 0;
       this.#surroundings.keeper.threadsFreed();
     }
   }
@@ -300,15 +312,26 @@ export class Generation implements ThreadHolder {
     };
   }
 
-  /** A worker could not get a fresh image after a recycle; with the last one gone, nothing is loaded. */
+  /** A worker could not get a fresh image after a recycle. It may take a moment to go; with the last one, nothing is loaded. */
   #workerLost(failure: BindFailure): void {
-    if (this.#live !== null && this.#live.binding === 0 && this.images === 0) this.#failed(failure);
+    const live = this.#live;
+    if (live === null) return;
+    live.workerFailure = failure;
+    this.#checkWorkers();
+    this.#surroundings.clock.after(WORKER_GONE_MS, () => this.#checkWorkers());
   }
 
+  #checkWorkers(): void {
+    const live = this.#live;
+    if (live === null || live.workerFailure === null || live.phase !== 'bound') return;
+    if (this.images === 0) this.#failed(live.workerFailure);
+  }
+
+  /** Called for nearly every request of a quiet endpoint, so it looks at figures only when something is wrong. */
   #becameIdle(): void {
-    const { keeper } = this.#surroundings;
+    this.#checkWorkers();
     // All requests of a wake that still waits for a thread are gone: it needs none.
-    if (this.serving && this.idle && this.threads === 0) void this.#letGo(0);
-    keeper.threadsFreed();
+    if (this.serving && this.#live?.phase === 'waiting') void this.#letGo(0);
+    this.#surroundings.keeper.threadsFreed();
   }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RequestParts } from '../../src/protocol/frame.ts';
-import { replyWith, type FakeHandler } from './fake-pool.ts';
+import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { endpointSpec, TestGateway } from './test-gateway.ts';
 
-const echo: FakeHandler = (parts, settle) =>
+const echo: ManualHandler = (parts, settle) =>
   settle(
     replyWith(JSON.stringify({ ...parts, body: parts.body === null ? null : Buffer.from(parts.body).toString() })),
   );
@@ -119,7 +119,7 @@ describe('a body', () => {
   });
 
   test('that comes slowly belongs to the generation that serves when it is complete', async () => {
-    const handler: FakeHandler = (_parts, settle, pool) => settle(replyWith(String(pool.spec.generation)));
+    const handler: ManualHandler = (_parts, settle, pool) => settle(replyWith(String(pool.spec.generation)));
     await using gateway = await TestGateway.start({ handler, endpoints });
     using client = await gateway.connect();
     client.send('POST /up HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n');
@@ -231,7 +231,7 @@ describe('a reply', () => {
 describe('a connection', () => {
   test('with pipelined requests gets the replies in order', async () => {
     const open = new Map<string, () => void>();
-    const handler: FakeHandler = (parts, settle) => void open.set(parts.path, () => settle(replyWith(parts.path)));
+    const handler: ManualHandler = (parts, settle) => void open.set(parts.path, () => settle(replyWith(parts.path)));
     await using gateway = await TestGateway.start({ handler, endpoints: anything });
     using client = await gateway.connect();
     client.send(['/1', '/2', '/3'].map(path => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`).join(''));
@@ -254,7 +254,7 @@ describe('a connection', () => {
 
   test('whose reader is slow does not hold its generation', async () => {
     const body = Buffer.alloc(20_000_000);
-    const handler: FakeHandler = (_parts, settle) =>
+    const handler: ManualHandler = (_parts, settle) =>
       settle({ kind: 'reply', reply: { status: 200, headers: [], body } });
     await using gateway = await TestGateway.start({ handler });
     using client = await gateway.connect();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PUBLIC_ERRORS, type PublicErrorCode } from '../../src/errors.ts';
 import type { Failure } from '../../src/pool/handler-pool.ts';
-import { replyWith, type FakeHandler } from './fake-pool.ts';
+import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import type { RawResponse } from './raw-client.ts';
 import { endpointSpec, TestGateway } from './test-gateway.ts';
 
@@ -17,7 +17,7 @@ function assertError(response: RawResponse, code: PublicErrorCode): void {
 }
 
 const uploads = [endpointSpec('upload', { method: 'POST' })];
-const never: FakeHandler = () => undefined;
+const never: ManualHandler = () => undefined;
 const post = (length: number | string, body = ''): string =>
   `POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: ${length}\r\n\r\n${body}`;
 
@@ -59,7 +59,7 @@ describe('bad_request', () => {
 
   test('answers garbage behind a request only after that one', async () => {
     const gate = Promise.withResolvers<void>();
-    const handler: FakeHandler = (_parts, settle) => void gate.promise.then(() => settle(replyWith('first')));
+    const handler: ManualHandler = (_parts, settle) => void gate.promise.then(() => settle(replyWith('first')));
     await using gateway = await TestGateway.start({ handler });
     using client = await gateway.connect();
     client.get('/hello');
@@ -161,7 +161,7 @@ describe('queue_full', () => {
 describe('bodies_full', () => {
   test('answers while too many bytes of bodies are held, with Retry-After, and takes them again afterwards', async () => {
     const open: (() => void)[] = [];
-    const handler: FakeHandler = (_parts, settle) => void open.push(() => settle(replyWith('kept')));
+    const handler: ManualHandler = (_parts, settle) => void open.push(() => settle(replyWith('kept')));
     await using gateway = await TestGateway.start({ endpoints: uploads, handler, settings: { bodiesMaxMb: 1 } });
     using client = await gateway.connect();
     client.send(post(1024 * 1024, 'x'.repeat(1024 * 1024)));
@@ -188,7 +188,7 @@ const failures = [
 for (const code of failures) {
   describe(code, () => {
     test('answers what the pool says, and nothing of the inside', async () => {
-      const handler: FakeHandler = (_parts, settle) => settle({ kind: 'failure', code });
+      const handler: ManualHandler = (_parts, settle) => settle({ kind: 'failure', code });
       await using gateway = await TestGateway.start({ handler });
       assertError(await gateway.get('/hello'), code);
     });
@@ -222,7 +222,7 @@ describe('handler_invalid_response', () => {
 describe('shutting_down', () => {
   test('answers new requests on open connections while others finish, and closes', async () => {
     const gate = Promise.withResolvers<void>();
-    const handler: FakeHandler = (_parts, settle) => void gate.promise.then(() => settle(replyWith('finished')));
+    const handler: ManualHandler = (_parts, settle) => void gate.promise.then(() => settle(replyWith('finished')));
     await using gateway = await TestGateway.start({ handler });
     using busy = await gateway.connect();
     using idle = await gateway.connect();

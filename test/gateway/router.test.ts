@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { RouteTable } from '../../src/gateway/router.ts';
 import { routeNaively } from './naive-router.ts';
 

@@ -4,7 +4,7 @@ import type { DataPlaneSettings, EndpointSpec, GatewayEvent, RouteSpec } from '.
 import { DataPlane } from '../../src/gateway/data-plane.ts';
 import { systemClock } from '../../src/serving/clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { FakePoolFactory, replyWith, type FakeHandler } from './fake-pool.ts';
+import { ManualPoolFactory, replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { RawClient, type RawResponse } from './raw-client.ts';
 
 const SETTINGS: DataPlaneSettings = {
@@ -35,21 +35,21 @@ export function endpointSpec(id: string, route: Partial<RouteSpec>, generation: 
 
 interface TestGatewayOptions {
   readonly settings?: Partial<DataPlaneSettings>;
-  readonly handler?: FakeHandler;
+  readonly handler?: ManualHandler;
   readonly endpoints?: readonly EndpointSpec[];
 }
 
 /** A data plane with a real HTTP listener on a free port, over fake pools. */
 export class TestGateway {
   readonly plane: DataPlane;
-  readonly factory: FakePoolFactory;
+  readonly factory: ManualPoolFactory;
   readonly events: GatewayEvent[] = [];
   port = 0;
   #server: { closeAllConnections(): void } | null = null;
 
   private constructor(options: TestGatewayOptions) {
-    const answer: FakeHandler = (_parts, settle) => settle(replyWith('hello'));
-    this.factory = new FakePoolFactory(systemClock, options.handler ?? answer);
+    const answer: ManualHandler = (_parts, settle) => settle(replyWith('hello'));
+    this.factory = new ManualPoolFactory(systemClock, options.handler ?? answer);
     this.plane = new DataPlane({
       settings: { ...SETTINGS, ...options.settings },
       clock: systemClock,

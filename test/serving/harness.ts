@@ -3,7 +3,7 @@ import type { RequestParts } from '../../src/protocol/frame.ts';
 import type { Outcome } from '../../src/pool/handler-pool.ts';
 import { Deployment, type DeploymentOptions } from '../../src/serving/deployment.ts';
 import type { Endpoint } from '../../src/serving/endpoint.ts';
-import { FakePoolFactory, replyWith } from '../gateway/fake-pool.ts';
+import { ManualPoolFactory, replyWith } from './manual-pool.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export function spec(id: string, generation: number | null, change: Partial<EndpointSpec> = {}): EndpointSpec {
@@ -23,13 +23,13 @@ export class Harness {
   readonly clock = new ManualClock();
   readonly events: GatewayEvent[] = [];
   readonly open: ((outcome: Outcome) => void)[] = [];
-  readonly factory: FakePoolFactory;
+  readonly factory: ManualPoolFactory;
   readonly deployment: Deployment;
   answers = false;
   routed: readonly string[] = [];
 
   constructor(options: Partial<DeploymentOptions> = {}) {
-    this.factory = new FakePoolFactory(this.clock, (_parts, settle, pool) => {
+    this.factory = new ManualPoolFactory(this.clock, (_parts, settle, pool) => {
       const answer = replyWith(`generation ${pool.spec.generation}`);
       if (this.answers) settle(answer);
       else this.open.push(outcome => settle(outcome));

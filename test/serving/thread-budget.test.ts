@@ -99,6 +99,19 @@ describe('a process at THREADS_MAX', () => {
     assert.equal(h.asleep('a'), false, 'nobody needed its thread any more');
   });
 
+  test('answers requests that waited for a thread when their generation is superseded', async () => {
+    const h = new Harness({ threadsMax: 1 });
+    await h.start(spec('a', 1), spec('b', 1));
+    h.request('a');
+    const waiting = h.request('b');
+    h.answers = true;
+    h.deployment.commit('b', spec('b', 2));
+    await settled();
+    assert.equal(waiting.outcome?.kind, 'reply');
+    await settled();
+    assert.equal(h.eventsOf('retired')[0]?.outcome, 'drained');
+  });
+
   test('always has a thread for a deploy', async () => {
     const h = new Harness({ threadsMax: 1 });
     await h.start(spec('a', 1));

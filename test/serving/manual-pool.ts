@@ -1,6 +1,6 @@
 /**
- * Pools without threads: a handler is a function that settles requests whenever the test says so. As much of the
- * behaviour of a real pool as its owner relies on: waiting until bound, counting, retiring, deadlines by a given clock.
+ * Pools without threads that a test drives by hand: it settles requests, holds binds back, moves the clock and looks at
+ * what the owner of the pools did with them.
  */
 import type { BindFailure } from '../../src/protocol/control.ts';
 import type { RequestParts } from '../../src/protocol/frame.ts';
@@ -16,7 +16,7 @@ import type {
 } from '../../src/pool/handler-pool.ts';
 import type { Clock, Timer } from '../../src/serving/clock.ts';
 
-export type FakeHandler = (parts: RequestParts, settle: (outcome: Outcome) => void, pool: FakePool) => void;
+export type ManualHandler = (parts: RequestParts, settle: (outcome: Outcome) => void, pool: ManualPool) => void;
 
 export const replyWith = (text: string, status = 200, headers: readonly string[] = []): Outcome => ({
   kind: 'reply',
@@ -29,18 +29,18 @@ interface Waiting {
   readonly timer: Timer;
 }
 
-export class FakePool implements HandlerPool {
+export class ManualPool implements HandlerPool {
   readonly spec: PoolSpec;
   readonly cancelled: string[] = [];
   limits: PoolLimits;
   images = 0;
   retired = false;
-  readonly #factory: FakePoolFactory;
+  readonly #factory: ManualPoolFactory;
   readonly #waiting = new Set<Waiting>();
   readonly #requests = new Set<Waiting>();
   #onEmpty: (() => void) | null = null;
 
-  constructor(spec: PoolSpec, factory: FakePoolFactory) {
+  constructor(spec: PoolSpec, factory: ManualPoolFactory) {
     this.spec = spec;
     this.limits = spec.limits;
     this.#factory = factory;
@@ -126,23 +126,23 @@ export class FakePool implements HandlerPool {
   }
 }
 
-export class FakePoolFactory implements PoolFactory {
+export class ManualPoolFactory implements PoolFactory {
   readonly clock: Clock;
-  readonly pools: FakePool[] = [];
-  handler: FakeHandler;
+  readonly pools: ManualPool[] = [];
+  handler: ManualHandler;
   /** Gives a failure for generations that cannot be bound. */
   bindFailure: (spec: PoolSpec) => BindFailure | null = () => null;
   /** Holds a bind back until it resolves. */
-  beforeBind: (pool: FakePool) => Promise<void> = () => Promise.resolve();
+  beforeBind: (pool: ManualPool) => Promise<void> = () => Promise.resolve();
   closed = false;
 
-  constructor(clock: Clock, handler: FakeHandler) {
+  constructor(clock: Clock, handler: ManualHandler) {
     this.clock = clock;
     this.handler = handler;
   }
 
-  create(spec: PoolSpec): FakePool {
-    const pool = new FakePool(spec, this);
+  create(spec: PoolSpec): ManualPool {
+    const pool = new ManualPool(spec, this);
     this.pools.push(pool);
     return pool;
   }
@@ -152,7 +152,7 @@ export class FakePoolFactory implements PoolFactory {
   }
 
   /** The newest pool of a generation. */
-  pool(endpoint: string, generation: number): FakePool {
+  pool(endpoint: string, generation: number): ManualPool {
     const found = this.pools.findLast(({ spec }) => spec.endpoint === endpoint && spec.generation === generation);
     if (found === undefined) throw new Error(`generation ${generation} of ${endpoint} has had no pool`);
     return found;
