@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after } from 'node:test';
 import { createPoolFactory } from '../../src/pool/factory.ts';
 import type { PoolFactory, PoolLimits } from '../../src/pool/handler-pool.ts';
@@ -10,6 +11,9 @@ import { guardLibrary, handlerLibrary } from '../support/handlers.ts';
 import { RecordedEvents } from '../support/pool-events.ts';
 import type { PoolUnderTest } from './conformance.ts';
 import { LIMITS_FOR_TESTS } from './harness.ts';
+
+// As in a gateway process: handlers do not see the developer's environment, in which std would print backtraces.
+delete process.env['RUST_BACKTRACE'];
 
 export interface RingPools {
   readonly factory: PoolFactory;
