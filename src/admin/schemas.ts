@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { dependencyProblem } from '../build/dependencies.ts';
 import { POOL_THREADS_MAX } from '../config.ts';
 import { parsePattern } from '../protocol/route-pattern.ts';
+import type { Dependency } from '../store/records.ts';
 
 const DAY_MS = 86_400_000;
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'ANY'] as const;
@@ -44,7 +45,7 @@ const DependenciesSchema = z
   .record(z.string(), DependencySchema)
   .superRefine((dependencies, context) => {
     for (const [name, dependency] of Object.entries(dependencies)) {
-      const problem = dependencyProblem(name, dependency);
+      const problem = dependencyProblem(name, dependency as Dependency);
       if (problem !== null) context.addIssue({ code: 'custom', path: [name], message: problem });
     }
   })

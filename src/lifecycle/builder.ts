@@ -57,13 +57,14 @@ export class Builder {
     this.#journal.transaction(() => {
       this.#keep(build);
       this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: null });
-      this.#journal.publish({ type: 'build_finished', endpoint: id, build });
     });
   }
 
-  /** The artifact of a joined or repeated build may already be recorded. */
+  /** Every call that joined a build comes here with it; it happened once. */
   #keep(build: BuildRecord): void {
-    if (this.#journal.store.build(build.id) === null) this.#journal.store.addBuild(build);
+    if (this.#journal.store.build(build.id) !== null) return;
+    this.#journal.store.addBuild(build);
+    this.#journal.publish({ type: 'build_finished', endpoint: build.endpointId, build });
   }
 
   #recordFailure(id: string, error: unknown, durationMs: number): void {

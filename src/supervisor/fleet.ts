@@ -10,6 +10,7 @@ import type {
   PrepareOutcome,
   ProcessFigures,
 } from '../protocol/control.ts';
+import { BackOff } from './back-off.ts';
 import { DeadlyBinds } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import { DesiredState, type Change } from './desired-state.ts';
@@ -30,9 +31,6 @@ export interface FleetOptions {
 }
 
 const POLL_INTERVAL_MS = 1_000;
-/** Back-off of processes that die before they are ready: doubled with each, up to the most. */
-const BACK_OFF_MS = 100;
-const BACK_OFF_MAX_MS = 10_000;
 /** Most a call waits for a process to serve. */
 const SERVING_TIMEOUT_MS = 30_000;
 const PREPARE_ATTEMPTS = 2;
@@ -43,10 +41,11 @@ export class Fleet implements DataPlane {
   readonly #state = new DesiredState();
   readonly #members = new Set<Member>();
   readonly #deadlyBinds = new DeadlyBinds();
+  /** Of processes that die before they are ready. */
+  readonly #backOff = new BackOff();
   readonly #signals = new EventEmitter().setMaxListeners(0);
   #listener: DataPlaneListener | null = null;
   #poll: NodeJS.Timeout | undefined;
-  #deathsBeforeReady = 0;
   #stopping = false;
 
   constructor(options: FleetOptions) {
@@ -177,7 +176,7 @@ export class Fleet implements DataPlane {
     try {
       const { guard, settings } = this.#options;
       const { served, failed } = await member.bringUp(this.#state, settings, () => guard.path);
-      this.#deathsBeforeReady = 0;
+      this.#backOff.reset();
       this.#tell(member, 'serving', null);
       this.#listener?.started(served, failed);
       this.#signals.emit('serving');
@@ -234,11 +233,9 @@ export class Fleet implements DataPlane {
   }
 
   #spawnLater(): void {
-    const waitMs = Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** this.#deathsBeforeReady);
-    this.#deathsBeforeReady += 1;
     setTimeout(() => {
       if (!this.#stopping) void this.#spawn();
-    }, waitMs);
+    }, this.#backOff.next());
   }
 
   #blame(member: Member): void {

@@ -75,16 +75,16 @@ test('the event stream tells state changes, builds, swaps, generations and fault
   plane.events.publish({ type: 'fault', endpoint: 'a', generation: 1, requestId: 'r9', fault: FAULT });
   const text = await readUntil(response, /event: fault/);
   const events = [...text.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map(([, name, data]) => {
-    const json = JSON.parse(data ?? '') as Record<string, unknown>;
+    const json = JSON.parse(data ?? '') as Record<string, string | undefined>;
     assert.equal(json['type'], name);
-    assert.match(String(json['at']), /Z$/);
-    return [name, json['state'] ?? json['phase'] ?? json['code'] ?? json['request_id'] ?? null].join(' ');
+    assert.match(json['at'] ?? '', /Z$/);
+    return `${name} ${json['state'] ?? json['phase'] ?? json['code'] ?? json['request_id'] ?? ''}`;
   });
   assert.deepEqual(events, [
     'endpoint created',
     'endpoint created',
-    'endpoint compiled',
     'build_finished ',
+    'endpoint compiled',
     'generation loading',
     'generation serving',
     'endpoint loaded',

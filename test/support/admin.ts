@@ -53,7 +53,10 @@ export class TestAdmin {
     return new TestAdmin(await ControlPlane.open());
   }
 
-  async send(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+  async send(
+    path: string,
+    init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
+  ): Promise<Response> {
     const headers = { host: 'localhost:8081', authorization: `Bearer ${KEY}`, ...init.headers };
     return this.app.request(`http://localhost:8081${path}`, { ...init, headers });
   }

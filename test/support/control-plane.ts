@@ -90,8 +90,8 @@ export class FakeDataPlane implements DataPlane {
   #figuresOf(process: ProcessId): ProcessFigures {
     const generations = [...this.#heldBy(process)].map(key => {
       const [endpoint = '', generation] = key.split('#');
-      const counts = { inFlight: 1, requests: 5, images: 1, asleep: false };
-      return { endpoint, generation: Number(generation), state: 'draining' as const, ...counts };
+      const state = 'draining' as const;
+      return { endpoint, generation: Number(generation), state, inFlight: 1, requests: 5, images: 1, asleep: false };
     });
     return { ...NO_FIGURES, generations };
   }

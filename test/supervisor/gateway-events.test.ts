@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
+import { test } from 'node:test';
+import pino from 'pino';
+import { logEvents } from '../../src/observe/event-log.ts';
+import { EventBus } from '../../src/observe/events.ts';
+import { HandlerLogs } from '../../src/observe/handler-log.ts';
+import type { GatewayEvent } from '../../src/protocol/control.ts';
+import { reportGatewayEvent } from '../../src/supervisor/gateway-events.ts';
+
+function observers() {
+  const lines: Record<string, unknown>[] = [];
+  const write = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(JSON.parse(String(chunk)) as Record<string, unknown>);
+      done();
+    },
+  });
+  const log = pino({ level: 'debug', base: null, formatters: { level: label => ({ level: label }) } }, write);
+  const events = new EventBus();
+  logEvents(events, log);
+  const sinks = { log, events, handlerLogs: new HandlerLogs() };
+  return { lines, sinks, report: (event: GatewayEvent) => reportGatewayEvent(sinks, 7, event) };
+}
+
+test("a handler's lines are logged with endpoint, generation and request, and kept for it", () => {
+  const { lines, sinks, report } = observers();
+  const line = { level: 'warn' as const, message: 'careful', requestId: 'r1', at: 5 };
+  report({ kind: 'handler_log', endpoint: 'a', generation: 3, lines: [line] });
+  const { time: _time, ...logged } = lines[0] ?? {};
+  const named = { endpoint: 'a', generation: 3, request_id: 'r1' };
+  assert.deepEqual(logged, { level: 'warn', event: 'handler_log', ...named, msg: 'careful' });
+  assert.deepEqual(sinks.handlerLogs.recent('a'), [
+    { at: 5, generation: 3, requestId: 'r1', level: 'warn', message: 'careful', fault: null },
+  ]);
+});
+
+test('a fault is an error line with its request, and one of the lines of its handler', () => {
+  const { lines, sinks, report } = observers();
+  const where = { signal: 0, code: 0, address: '0', offset: '0', foreign: false, suspect: false };
+  const fault = { kind: 'panic' as const, ...where, message: 'boom at src/lib.rs:3' };
+  report({ kind: 'fault', endpoint: 'a', generation: 3, requestId: 'r2', fault });
+  assert.equal(lines.length, 1);
+  assert.deepEqual(
+    [lines[0]?.['level'], lines[0]?.['request_id'], lines[0]?.['msg']],
+    ['error', 'r2', 'boom at src/lib.rs:3'],
+  );
+  assert.equal(sinks.handlerLogs.recent('a')[0]?.fault?.kind, 'panic');
+});
+
+test('public requests are one line each', () => {
+  const { lines, report } = observers();
+  const request = { requestId: 'r3', clientIp: '127.0.0.1', method: 'GET', path: '/a' };
+  const reply = { endpoint: 'a', generation: 1, status: 200, durationMs: 1.5, bytes: 12 };
+  report({ kind: 'access_log', lines: [{ at: 0, ...request, ...reply }] });
+  assert.deepEqual(
+    [lines[0]?.['event'], lines[0]?.['path'], lines[0]?.['status'], lines[0]?.['duration_ms']],
+    ['request', '/a', 200, 1.5],
+  );
+});
