@@ -54,12 +54,12 @@ export function get(url: string, agent: Agent): Promise<Answer> {
 
 export function startLoad(options: LoadOptions): Load {
   const ledger: LedgerEntry[] = [];
-  let stopping = false;
+  const stop = new AbortController();
   let finished = 0;
 
   async function client(keepAlive: boolean): Promise<void> {
     const agent = new Agent({ keepAlive, maxSockets: 1 });
-    while (!stopping) {
+    while (!stop.signal.aborted) {
       const newestAtStart = options.newest?.() ?? 0;
       const start = performance.now();
       const answer = await get(options.url, agent);
@@ -77,7 +77,7 @@ export function startLoad(options: LoadOptions): Load {
   return {
     finished: () => finished,
     async stop() {
-      stopping = true;
+      stop.abort();
       await Promise.all(clients);
       return ledger;
     },
