@@ -82,8 +82,14 @@ impl<'a> RequestFrame<'a> {
             query: rest.take(u32_at(bytes, 20)? as usize)?,
             request_id: rest.take(u16_at(bytes, 26)?.into())?,
             client_ip: rest.take(u16_at(bytes, 28)?.into())?,
-            headers: Pairs { lengths: header_lengths, text: rest.take(sum_of_lengths(header_lengths))? },
-            params: Pairs { lengths: param_lengths, text: rest.take(sum_of_lengths(param_lengths))? },
+            headers: Pairs {
+                lengths: header_lengths,
+                text: rest.take(sum_of_lengths(header_lengths))?,
+            },
+            params: Pairs {
+                lengths: param_lengths,
+                text: rest.take(sum_of_lengths(param_lengths))?,
+            },
             body: rest.take(u32_at(bytes, 12)? as usize)?,
         };
         rest.0.is_empty().then_some(frame)
@@ -101,7 +107,10 @@ impl<'a> Cursor<'a> {
 }
 
 fn sum_of_lengths(lengths: &[u8]) -> usize {
-    lengths.chunks_exact(2).map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]]))).sum()
+    lengths
+        .chunks_exact(2)
+        .map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
+        .sum()
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -150,7 +159,10 @@ pub struct CancelFrame {
 impl CancelFrame {
     /// Reads `u32 request, u32 reason`.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        Some(CancelFrame { request: u32_at(bytes, 0)?, reason: u32_at(bytes, 4)? })
+        Some(CancelFrame {
+            request: u32_at(bytes, 0)?,
+            reason: u32_at(bytes, 4)?,
+        })
     }
 }
 
@@ -181,13 +193,20 @@ pub struct RecordWriter<'a>(
 impl RecordWriter<'_> {
     /// The answer to a request. A NUL in a name or value is written as a newline: HTTP allows neither, so the gateway
     /// refuses the response instead of taking the rest for another header.
-    pub fn reply<'h>(&mut self, request: u32, status: u16, headers: impl Iterator<Item = (&'h str, &'h str)>, body: &[u8]) {
+    pub fn reply<'h>(
+        &mut self,
+        request: u32,
+        status: u16,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: &[u8],
+    ) {
         let start = self.begin(RECORD_REPLY, request);
         self.0.extend_from_slice(&status.to_le_bytes());
         self.0.extend_from_slice(&[0; 10]);
         let headers_start = self.0.len();
         for text in headers.flat_map(|(name, value)| [name, value]) {
-            self.0.extend(text.bytes().map(|byte| if byte == 0 { b'\n' } else { byte }));
+            self.0
+                .extend(text.bytes().map(|byte| if byte == 0 { b'\n' } else { byte }));
             self.0.push(0);
         }
         let headers_len = self.0.len() - headers_start;
@@ -246,3 +265,6 @@ impl RecordWriter<'_> {
         self.0[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests;

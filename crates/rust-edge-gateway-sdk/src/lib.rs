@@ -32,6 +32,7 @@ mod cookie;
 mod error;
 mod form;
 mod handler;
+mod header_parameter;
 #[doc(hidden)]
 pub mod image;
 mod into_response;

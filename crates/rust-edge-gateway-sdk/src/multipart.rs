@@ -1,6 +1,7 @@
 //! `multipart/form-data` bodies (RFC 7578), binary safe.
 
 use crate::error::HandlerError;
+use crate::header_parameter::parameter;
 use crate::request::Request;
 use crate::text::from_wire;
 
@@ -189,40 +190,6 @@ fn header<'a>(headers: &'a str, name: &str) -> Option<&'a str> {
         .filter_map(|line| line.split_once(':'))
         .find(|(other, _)| other.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim())
-}
-
-/// A parameter of a header value: `name=value` or `name="value"`, after a semicolon.
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let mut rest = value.split_once(';')?.1;
-    loop {
-        let (found, after) = rest.split_once('=')?;
-        let (text, after) = parameter_value(after.trim_start());
-        if found.trim().eq_ignore_ascii_case(name) {
-            return Some(text);
-        }
-        rest = after.split_once(';')?.1;
-    }
-}
-
-/// The value at the beginning of `text`, and what follows it.
-fn parameter_value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(';').unwrap_or(text.len());
-        return (text[..end].trim_end().to_owned(), &text[end..]);
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[at + 1..]),
-            // Only these two are escaped; a backslash before anything else belongs to a file name.
-            '\\' if matches!(characters.peek(), Some((_, '"' | '\\'))) => {
-                value.extend(characters.next().map(|(_, escaped)| escaped));
-            }
-            _ => value.push(character),
-        }
-    }
-    (value, "")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub(crate) mod host;
 mod one_thread;
 mod output;
 pub mod overrides;
+mod ready;
 mod runtime;
 mod tls;
 

@@ -10,11 +10,11 @@ use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Wake;
+use std::sync::Arc;
 
 use rust_edge_gateway_abi::frame::{CancelFrame, RecordWriter, RequestFrame, ResumeFrame};
 
+use super::ready::Ready;
 use crate::context::Context;
 use crate::operation::{Ask, Outbox, Outcome, Shared};
 use crate::request::Request;
@@ -67,10 +67,7 @@ impl Runtime {
         let shared = Shared::new(frame.request, frame.deadline_ms, Arc::clone(&self.outbox));
         let request = Request::from_frame(&frame);
         let context = Context::new(request.request_id.clone(), Arc::clone(&shared));
-        let waker = Waker::from(Arc::new(TaskWaker {
-            request: frame.request,
-            ready: Arc::clone(&self.ready),
-        }));
+        let waker = Ready::waker(&self.ready, frame.request);
         self.poll(
             frame.request,
             Task {
@@ -236,39 +233,6 @@ fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // The payload's own drop may panic as well; the image ends soon and takes it along.
         core::mem::forget(payload);
-    }
-}
-
-/// Requests that want to be polled.
-#[derive(Default)]
-struct Ready(Mutex<Vec<u32>>);
-
-impl Ready {
-    fn push(&self, request: u32) {
-        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ready.contains(&request) {
-            ready.push(request);
-        }
-    }
-
-    fn pop(&self) -> Option<u32> {
-        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (!ready.is_empty()).then(|| ready.remove(0))
-    }
-}
-
-struct TaskWaker {
-    request: u32,
-    ready: Arc<Ready>,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ready.push(self.request);
     }
 }
 

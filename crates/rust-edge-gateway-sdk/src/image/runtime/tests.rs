@@ -3,6 +3,7 @@
 use core::future::pending;
 use core::time::Duration;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Mutex;
 
 use super::*;
 use crate::join::join_all;
