@@ -1,0 +1,120 @@
+/** Runs cargo: offline when what is needed is on this machine, within a time limit, and never past the end of this process. */
+import { AdminError } from '../errors.ts';
+import { CargoOutput } from './cargo-output.ts';
+import { runGroup, type GroupResult } from './process-group.ts';
+import { findToolchain, type Toolchain } from './toolchain.ts';
+
+export interface CargoBuild {
+  readonly folder: string;
+  /** Further arguments of `cargo build --release`. */
+  readonly arguments?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Name of the library to build. */
+  readonly library: string;
+  onCrate?(name: string): void;
+}
+
+export interface CargoResult {
+  readonly libraryPath: string;
+  readonly output: CargoOutput;
+}
+
+export class Cargo {
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #timeoutMs: number;
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  #toolchain: Promise<Toolchain> | null = null;
+
+  constructor(options: { environment: NodeJS.ProcessEnv; timeoutMs: number }) {
+    this.#environment = options.environment;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /**
+   * The toolchain, looked for once; a missing one is looked for again at the next call.
+   * @throws AdminError `toolchain_missing`
+   */
+  toolchain(): Promise<Toolchain> {
+    this.#toolchain ??= findToolchain(this.#environment).catch((error: unknown) => {
+      this.#toolchain = null;
+      throw error;
+    });
+    return this.#toolchain;
+  }
+
+  /**
+   * Builds a library. Cargo is kept off the network at first: whether a lock file can be satisfied is then answered at
+   * once and from this machine alone. What it cannot satisfy is tried again with the network, before anything is compiled.
+   * @throws AdminError `compile_failed`, `compile_timeout`, `toolchain_missing`, `storage_failed`, `shutting_down`
+   */
+  async build(build: CargoBuild): Promise<CargoResult> {
+    const toolchain = await this.toolchain();
+    const offline = await this.#attempt(toolchain, build, ['--offline']);
+    const wantsNetwork = offline.result.status !== 0 && !offline.output.started;
+    const { output, result } = wantsNetwork ? await this.#attempt(toolchain, build, []) : offline;
+    if (output.libraryPath !== null && result.status === 0) return { libraryPath: output.libraryPath, output };
+    throw failure(output, result, build.folder);
+  }
+
+  /** Kills what runs and refuses what comes. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  async #attempt(toolchain: Toolchain, build: CargoBuild, network: readonly string[]): Promise<Attempt> {
+    if (this.#closing.signal.aborted) throw new AdminError('shutting_down');
+    const output = new CargoOutput({ library: build.library, onCrate: name => build.onCrate?.(name) });
+    const running = runGroup({
+      command: toolchain.cargo,
+      arguments: ['build', '--release', '--quiet', '--message-format', 'json', ...network, ...(build.arguments ?? [])],
+      folder: build.folder,
+      environment: { ...toolchain.environment, ...build.environment },
+      timeoutMs: this.#timeoutMs,
+      signal: this.#closing.signal,
+      onOutputLine: line => output.readLine(line),
+    });
+    this.#running.add(running);
+    try {
+      const result = await running;
+      if (result.end === 'aborted') throw new AdminError('shutting_down');
+      if (result.end === 'timed_out') throw timedOut(this.#timeoutMs);
+      return { output, result };
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+}
+
+interface Attempt {
+  readonly output: CargoOutput;
+  readonly result: GroupResult;
+}
+
+const timedOut = (timeoutMs: number): AdminError =>
+  new AdminError('compile_timeout', `The build ran past its time limit of ${timeoutMs / 1000} s and was stopped.`);
+
+/** What a failed run of cargo means: the disk, the machine's set-up, or, as a rule, the code. */
+function failure(output: CargoOutput, { errorOutput, status }: GroupResult, folder: string): AdminError {
+  const { diagnostics, rendered } = output.failure;
+  const said = withoutFolder(`${rendered}\n${errorOutput}`, folder);
+  if (/No space left on device|Read-only file system|Disk quota exceeded/.test(said)) {
+    return new AdminError('storage_failed', `The build directory cannot be written: ${firstLine(said)}`);
+  }
+  const linker = /linker `(.+?)` not found/.exec(said)?.[1];
+  if (linker !== undefined) {
+    const message = `Rust needs a C linker, and "${linker}" is not installed; install a C compiler, for example gcc.`;
+    return new AdminError('toolchain_missing', message);
+  }
+  const message = withoutFolder(rendered === '' ? errorOutput : rendered, folder).trim();
+  return new AdminError('compile_failed', message === '' ? `cargo ended with status ${status}.` : message, {
+    details: diagnostics,
+  });
+}
+
+/** Paths in messages begin at the project, as its author knows it. */
+const withoutFolder = (text: string, folder: string): string =>
+  text.replaceAll(`${folder}/`, '').replaceAll(` (${folder})`, '');
+
+const firstLine = (text: string): string => text.trim().split('\n', 1)[0] ?? '';

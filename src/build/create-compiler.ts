@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { AdminError } from '../errors.ts';
+import type { BuildRecord } from '../store/records.ts';
+import { Artifacts } from './artifacts.ts';
+import { buildKey } from './build-key.ts';
+import { Cargo } from './cargo.ts';
+import { CompileQueue } from './compile-queue.ts';
+import type { CompileInput, CompilePhase, CompileProgress, Compiler } from './compiler.ts';
+import { GuardLibrary } from './guard-library.ts';
+import { inspectLibrary } from './library.ts';
+import { primeBuildDirectory } from './priming.ts';
+import { Projects, type Project } from './project.ts';
+import { onDisk } from './storage.ts';
+
+export interface CompilerOptions {
+  readonly handlersDir: string;
+  readonly buildDir: string;
+  readonly dataDir: string;
+  /** The repository's `crates` folder. */
+  readonly cratesDir: string;
+  /** Builds at once. */
+  readonly concurrency: number;
+  /** Most one run of cargo may take. */
+  readonly timeoutMs: number;
+  /** The newest recorded build of an endpoint with this key: `Store.buildByKey`. */
+  findBuild(endpointId: string, key: string): BuildRecord | null;
+  onProgress?(progress: CompileProgress): void;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** What is allowed of it reaches cargo; default: this process's own. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** The build side, ready for use; it creates HANDLERS_DIR and looks for the toolchain when it first needs it. */
+export function createCompiler(options: CompilerOptions): Compiler {
+  return new CargoCompiler(options);
+}
+
+class CargoCompiler implements Compiler {
+  readonly #options: CompilerOptions;
+  readonly #cargo: Cargo;
+  readonly #artifacts: Artifacts;
+  readonly #guard: GuardLibrary;
+  readonly #queue: CompileQueue;
+  /** Third-party crates and the SDK, compiled once for all endpoints. */
+  readonly #sharedBuildDir: string;
+  #projects: Promise<Projects> | null = null;
+  #closed = false;
+
+  constructor(options: CompilerOptions) {
+    const { buildDir, dataDir, cratesDir, timeoutMs, concurrency, environment = process.env } = options;
+    this.#options = options;
+    this.#sharedBuildDir = resolve(buildDir, 'handlers');
+    this.#cargo = new Cargo({ environment, timeoutMs });
+    this.#artifacts = new Artifacts(join(dataDir, 'artifacts'));
+    this.#guard = new GuardLibrary({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), dataDir });
+    const work = {
+      answer: (input: CompileInput) => this.#reported(input, () => this.#answer(input)),
+      build: (input: CompileInput) => this.#reported(input, () => this.#build(input)),
+    };
+    this.#queue = new CompileQueue({ concurrency, work });
+  }
+
+  async compile(input: CompileInput): Promise<BuildRecord> {
+    this.#refuseWhenClosed();
+    this.#report(input, 'waiting');
+    return this.#queue.submit(input);
+  }
+
+  artifactPath(digest: string): Promise<string | null> {
+    return onDisk(() => this.#artifacts.path(digest));
+  }
+
+  async guardPath(): Promise<string> {
+    this.#refuseWhenClosed();
+    return this.#guard.path();
+  }
+
+  async prime(): Promise<void> {
+    const { cratesDir, buildDir, log } = this.#options;
+    const environment = this.#environment();
+    try {
+      await this.#queue.inBackground(async () => {
+        const start = performance.now();
+        await primeBuildDirectory({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), environment });
+        log.info({ durationMs: Math.round(performance.now() - start) }, 'the build directory is primed');
+      });
+    } catch (error) {
+      if (this.#closed) return;
+      log.warn({ err: error }, 'the build directory cannot be primed; the first build of an endpoint will take longer');
+    }
+  }
+
+  collectGarbage(kept: ReadonlySet<string>): Promise<void> {
+    return onDisk(() => this.#artifacts.collectGarbage(kept));
+  }
+
+  removeProject(endpointId: string): Promise<void> {
+    return this.#queue.inLane(endpointId, () => onDisk(async () => (await this.#openProjects()).remove(endpointId)));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#cargo.close();
+    await this.#queue.idle();
+  }
+
+  /** An earlier build of the same input, if its artifact is still whole. */
+  async #answer(input: CompileInput): Promise<BuildRecord | null> {
+    this.#refuseWhenClosed();
+    const start = performance.now();
+    const projects = await this.#openProjects();
+    const key = await this.#key(projects, input);
+    const earlier = this.#options.findBuild(input.endpointId, key);
+    if (earlier === null) return null;
+    this.#artifacts.handOut(earlier.digest);
+    if ((await this.#artifacts.path(earlier.digest)) === null) return null;
+    await projects.write(input);
+    const durationMs = performance.now() - start;
+    return { ...earlier, id: randomUUID(), durationMs, finishedAt: Date.now(), cached: true };
+  }
+
+  async #build(input: CompileInput): Promise<BuildRecord> {
+    this.#refuseWhenClosed();
+    const start = performance.now();
+    this.#report(input, 'compiling');
+    const projects = await this.#openProjects();
+    const project = await projects.write(input);
+    await projects.touch(project);
+    const { libraryPath, output } = await this.#runCargo(input, project);
+    const library = await readFile(libraryPath);
+    const abi = inspectLibrary(library);
+    const digest = await this.#artifacts.store(library);
+    return {
+      id: randomUUID(),
+      endpointId: input.endpointId,
+      // Only now: cargo may have changed the lock file, and the next build of the same input will begin with that one.
+      key: await this.#key(projects, input),
+      digest,
+      abi,
+      durationMs: performance.now() - start,
+      finishedAt: Date.now(),
+      cached: false,
+      warnings: output.warnings,
+      code: input.code,
+      dependencies: input.dependencies,
+    };
+  }
+
+  #runCargo(input: CompileInput, { folder, library }: Project) {
+    return this.#cargo.build({
+      folder,
+      library,
+      environment: this.#environment(),
+      onCrate: crate => this.#report(input, 'compiling', crate),
+    });
+  }
+
+  async #key(projects: Projects, input: CompileInput): Promise<string> {
+    const [{ rustc }, lock] = await Promise.all([this.#cargo.toolchain(), projects.lockText(input.endpointId)]);
+    const { endpointId, code } = input;
+    const { manifest } = projects.describe(input);
+    return buildKey({ endpointId, code, manifest, lock, rustc, cratesDir: projects.cratesDir });
+  }
+
+  /** Opened when first needed, so that a gateway whose HANDLERS_DIR cannot be written still serves. */
+  #openProjects(): Promise<Projects> {
+    const { handlersDir, cratesDir } = this.#options;
+    this.#projects ??= Projects.open({ handlersDir, cratesDir, sharedBuildDir: this.#sharedBuildDir }).catch(
+      (error: unknown) => {
+        this.#projects = null;
+        throw error;
+      },
+    );
+    return this.#projects;
+  }
+
+  /** The same setting as in HANDLERS_DIR's Cargo configuration, in case somebody has changed that. */
+  #environment(): NodeJS.ProcessEnv {
+    return { CARGO_BUILD_BUILD_DIR: this.#sharedBuildDir };
+  }
+
+  async #reported<T>(input: CompileInput, work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await onDisk(work);
+      if (result !== null) this.#report(input, 'finished');
+      return result;
+    } catch (error) {
+      this.#report(input, 'failed');
+      throw error;
+    }
+  }
+
+  #report({ endpointId }: CompileInput, phase: CompilePhase, crate: string | null = null): void {
+    this.#options.onProgress?.({ endpointId, phase, crate });
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new AdminError('shutting_down');
+  }
+}
