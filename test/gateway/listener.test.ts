@@ -253,7 +253,7 @@ describe('a connection', () => {
   });
 
   test('whose reader is slow does not hold its generation', async () => {
-    const body = Buffer.alloc(20_000_000);
+    const body = Buffer.alloc(8_000_000);
     const handler: ManualHandler = (_parts, settle) =>
       settle({ kind: 'reply', reply: { status: 200, headers: [], body } });
     await using gateway = await TestGateway.start({ handler });
@@ -302,6 +302,38 @@ describe('the address of the client', () => {
       await using gateway = await TestGateway.start({ endpoints, settings: { trustedProxies: trusted } });
       assert.equal((await gateway.get('/x', 'X-Forwarded-Host: A.test:443\r\n')).status, status);
     }
+  });
+});
+
+describe('a gateway that hands over', () => {
+  test('serves what comes on open connections, closes each with its reply, and drains when they are gone', async () => {
+    await using gateway = await TestGateway.start();
+    using client = await gateway.connect();
+    client.get('/hello');
+    assert.equal((await client.response()).headers.get('connection'), 'keep-alive');
+    const ended = gateway.plane.shutdown({ handover: true });
+    client.get('/hello');
+    const response = await client.response();
+    assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close']);
+    await client.closed();
+    client.socket.end();
+    await ended;
+    assert.equal(gateway.factory.closed, true);
+    await assert.rejects(gateway.connect());
+  });
+
+  test('keeps a connection open until the last of its pipelined requests is answered', async () => {
+    const open: (() => void)[] = [];
+    const handler: ManualHandler = (parts, settle) => void open.push(() => settle(replyWith(parts.path)));
+    await using gateway = await TestGateway.start({ handler, endpoints: anything });
+    using client = await gateway.connect();
+    client.send(['/1', '/2'].map(path => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`).join(''));
+    await gateway.requestsInFlight(2);
+    const ended = gateway.plane.shutdown({ handover: true });
+    for (const settle of open) settle();
+    assert.deepEqual([(await client.response()).body, (await client.response()).body], ['/1', '/2']);
+    client.socket.end();
+    await ended;
   });
 });
 

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts';
 import { ManualPoolFactory, replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { RawClient, type RawResponse } from './raw-client.ts';
 
-const SETTINGS: DataPlaneSettings = {
+export const TEST_SETTINGS: DataPlaneSettings = {
   threadsMax: 64,
   sleepAfterSecs: 0,
   drainTimeoutSecs: 5,
@@ -51,7 +51,7 @@ export class TestGateway {
     const answer: ManualHandler = (_parts, settle) => settle(replyWith('hello'));
     this.factory = new ManualPoolFactory(systemClock, options.handler ?? answer);
     this.plane = new DataPlane({
-      settings: { ...SETTINGS, ...options.settings },
+      settings: { ...TEST_SETTINGS, ...options.settings },
       clock: systemClock,
       createPools: () => this.factory,
       emit: event => void this.events.push(event),
@@ -67,7 +67,7 @@ export class TestGateway {
   static async start(options: TestGatewayOptions = {}): Promise<TestGateway> {
     const gateway = new TestGateway(options);
     const endpoints = options.endpoints ?? [endpointSpec('hello', {})];
-    const settings = { ...SETTINGS, ...options.settings };
+    const settings = { ...TEST_SETTINGS, ...options.settings };
     await gateway.plane.start({ settings, guardPath: '/guard', version: 1, endpoints });
     await gateway.plane.accept();
     return gateway;

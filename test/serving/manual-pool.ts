@@ -50,7 +50,7 @@ export class ManualPool implements HandlerPool {
     this.spec.events.binding();
     await this.#factory.beforeBind(this);
     const failure = this.#factory.bindFailure(this.spec);
-    if (failure !== null || this.retired) {
+    if (failure !== null || (this.retired && this.#requests.size === 0)) {
       for (const request of this.#waiting) this.#settle(request, { kind: 'failure', code: 'endpoint_not_loaded' });
       return failure ?? { code: 'worker_failed', message: 'retired' };
     }
