@@ -78,7 +78,10 @@ export class RequestSource {
     Atomics.store(this.#words, this.#state, WORKER_STATE.running);
   }
 
-  /** Leaves the thread to its event loop until the main thread, or `wake`, resolves the promise. */
+  /**
+   * Leaves the thread to its event loop until `woken` resolves; when the main thread wakes the worker, `wake` is called.
+   * `wake` has to be the same for all calls: the wait armed by one may end during another.
+   */
   async leave(takesRequests: boolean, woken: Promise<void>, wake: () => void): Promise<void> {
     const state = this.#park(takesRequests);
     if (state !== null && this.#arm(state, wake)) await woken;

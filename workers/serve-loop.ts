@@ -40,7 +40,9 @@ export class ServeLoop {
   readonly #awaitedFrames = new Set<number>();
   readonly #frames: Buffer[] = [];
   #isStopping = false;
-  #wake: () => void = () => {};
+  /** Ends the rest that the worker takes now; a wait left over from an earlier one may call it too. */
+  #endRest: () => void = () => {};
+  readonly #onWake = (): void => this.#endRest();
 
   constructor(task: ServeTask, guard: ThreadGuard) {
     const { port } = task;
@@ -63,7 +65,7 @@ export class ServeLoop {
       onFault: (request, fault) => this.#postFault(request, fault, null),
       onResult: result => {
         this.#results.push(result);
-        this.#wake();
+        this.#onWake();
       },
     });
   }
@@ -150,8 +152,8 @@ export class ServeLoop {
     if (this.#hasFinished) return;
     if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests);
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await this.#source.leave(this.#takesRequests, promise, resolve);
+    this.#endRest = resolve;
+    await this.#source.leave(this.#takesRequests, promise, this.#onWake);
   }
 
   /** Makes sure that there is an image, unless too many tainted ones hold requests; false: it cannot be bound. */

@@ -3,6 +3,7 @@ import type { ImageSpec } from '../protocol/worker.ts';
 import { Doorbell } from './doorbell.ts';
 import { installGuard } from './guard.ts';
 import type { HandlerPool, PoolFactory, PoolSpec } from './handler-pool.ts';
+import { RingMemory } from './ring-memory.ts';
 import { RingPool } from './ring-pool.ts';
 import { Standby } from './standby.ts';
 
@@ -27,6 +28,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   const { guardPath, imagesDir, arenaBytes, standbyThreads = 1, standbyPools = LIMITS.standbyPools } = options;
   const guard = installGuard(guardPath);
   const doorbell = new Doorbell();
+  const memory = new RingMemory();
   const standby = new Standby({
     settings: { guardPath, stackBytes: LIMITS.handlerStackBytes },
     poolsKept: standbyPools,
@@ -37,7 +39,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
       const { endpoint, generation, artifactPath } = spec;
       const { bindTimeoutMs } = LIMITS;
       const image: ImageSpec = { endpoint, generation, artifactPath, imagesDir, arenaBytes, bindTimeoutMs };
-      return new RingPool({ spec, image, doorbell, standby, guard });
+      return new RingPool({ spec, image, doorbell, standby, memory, guard });
     },
     figures: () => ({ standbyThreads: standby.threads, librariesMapped: guard.images() }),
     close: () => standby.close(),

@@ -12,10 +12,18 @@ export type OnRecord = (source: Buffer, offset: number) => void;
 
 /** The main thread's side of a reply ring: the only one that reads from it. */
 export class ReplyRing {
-  readonly memory = new SharedArrayBuffer(REPLY_RING_BYTES);
-  readonly #data = Buffer.from(this.memory, REPLY_DATA_BYTE, REPLY_RING_DATA_BYTES);
-  readonly #words = new Int32Array(this.memory, 0, REPLY_DATA_BYTE / 4);
+  readonly memory: SharedArrayBuffer;
+  readonly #data: Buffer;
+  readonly #words: Int32Array;
   #head = 0;
+
+  /** `memory` may have been another ring's; it is emptied. */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(REPLY_RING_BYTES)) {
+    this.memory = memory;
+    this.#data = Buffer.from(memory, REPLY_DATA_BYTE, REPLY_RING_DATA_BYTES);
+    this.#words = new Int32Array(memory, 0, REPLY_DATA_BYTE / 4);
+    this.#words.fill(0);
+  }
 
   get isEmpty(): boolean {
     return Atomics.load(this.#words, REPLY_WORD.tail) === this.#head;

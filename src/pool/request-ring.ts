@@ -2,6 +2,7 @@ import { REQUEST_HEADER_BYTES, requestFrameBytes, writeRequestFrame, type Reques
 import {
   OWNER,
   REQUEST_RING_BYTES,
+  RING_CONTROL_BYTES,
   RING_WORD,
   SLOTS,
   SLOT_BYTES,
@@ -19,13 +20,21 @@ import {
 
 /** The main thread's side of a request ring: the only one that writes requests into it. See the picture in ring.ts. */
 export class RequestRing {
-  readonly memory = new SharedArrayBuffer(REQUEST_RING_BYTES);
-  readonly #bytes = Buffer.from(this.memory);
-  readonly #words = new Int32Array(this.memory);
+  readonly memory: SharedArrayBuffer;
+  readonly #bytes: Buffer;
+  readonly #words: Int32Array;
   readonly #sequences = new Int32Array(SLOTS);
   readonly #free = Int32Array.from({ length: SLOTS }, (_, index) => SLOTS - 1 - index);
   #freeCount = SLOTS;
   #tail = 0;
+
+  /** `memory` may have been another ring's; it is emptied. */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(REQUEST_RING_BYTES)) {
+    this.memory = memory;
+    this.#bytes = Buffer.from(memory);
+    this.#words = new Int32Array(memory);
+    this.#bytes.fill(0, 0, RING_CONTROL_BYTES);
+  }
 
   /** Positions no worker has looked at yet; revoked requests among them count until a worker passes them. */
   get unclaimed(): number {

@@ -1,4 +1,5 @@
 import type { MainGuard } from './guard.ts';
+import type { Requests } from './requests.ts';
 import type { WorkerLink } from './worker-link.ts';
 import type { Workers } from './workers.ts';
 
@@ -6,6 +7,18 @@ import type { Workers } from './workers.ts';
 const LOOK_INTERVAL_MS = 20;
 /** Workers that have not ended after so long never will: a call cannot be ended. */
 const GIVE_UP_AFTER_MS = 10_000;
+
+/** Waits until no request is left; false: some were still there when the time was up. */
+export function emptyWithin(requests: Requests, timeoutMs: number): Promise<boolean> {
+  if (requests.size === 0) return Promise.resolve(true);
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, timeoutMs, false);
+    requests.onEmpty = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+  });
+}
 
 /**
  * Stops all workers of a pool and waits until they have unbound their images. `forced`: calls that do not return by

@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort, type Transferable } from 'node:worker_threads';
 import type { BindFailure } from '../protocol/control.ts';
 import type { ImageSpec, MainToWorker, ServeTask, WorkerToMain } from '../protocol/worker.ts';
-import { ReplyRing, type OnRecord } from './reply-ring.ts';
+import type { OnRecord, ReplyRing } from './reply-ring.ts';
 import type { RequestRing } from './request-ring.ts';
 
 export type LinkState = 'binding' | 'serving' | 'stopping' | 'ended';
@@ -15,7 +15,7 @@ export interface LinkListener {
 export class WorkerLink {
   /** Index of the worker in the request ring. */
   readonly index: number;
-  readonly replies = new ReplyRing();
+  readonly replies: ReplyRing;
   state: LinkState = 'binding';
   /** The thread's number in the guard, once an image is bound. */
   slot: number | null = null;
@@ -27,8 +27,9 @@ export class WorkerLink {
   readonly #workerPort: MessagePort;
   readonly #onRecord: OnRecord;
 
-  constructor(index: number, ring: RequestRing, listener: LinkListener) {
+  constructor(index: number, ring: RequestRing, replies: ReplyRing, listener: LinkListener) {
     this.index = index;
+    this.replies = replies;
     this.#ring = ring;
     this.#listener = listener;
     this.#onRecord = (source, offset) => listener.record(this, source, offset);

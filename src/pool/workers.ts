@@ -2,7 +2,9 @@ import type { BindFailure } from '../protocol/control.ts';
 import { WORKERS_MAX, WORKER_STATE } from '../protocol/ring.ts';
 import type { ImageSpec, ServeResult } from '../protocol/worker.ts';
 import type { PoolEvents } from './handler-pool.ts';
+import { ReplyRing } from './reply-ring.ts';
 import type { RequestRing } from './request-ring.ts';
+import type { RingMemory } from './ring-memory.ts';
 import type { BlankPool, Standby } from './standby.ts';
 import { WorkerLink, type LinkListener } from './worker-link.ts';
 
@@ -11,6 +13,7 @@ const START_TIMEOUT_MS = 30_000;
 
 export interface WorkersOptions {
   readonly ring: RequestRing;
+  readonly memory: RingMemory;
   readonly doorbell: SharedArrayBuffer;
   readonly standby: Standby;
   readonly image: ImageSpec;
@@ -136,9 +139,9 @@ export class Workers {
   }
 
   async #startOne(pool: BlankPool): Promise<BindFailure | null> {
-    const { ring, listener, events, image, doorbell } = this.#options;
+    const { ring, memory, listener, events, image, doorbell } = this.#options;
     const index = this.#freeIndex();
-    const link = new WorkerLink(index, ring, listener);
+    const link = new WorkerLink(index, ring, new ReplyRing(memory.takeReplyRing()), listener);
     this.#links[index] = link;
     this.#live += 1;
     events.binding();
@@ -189,6 +192,7 @@ export class Workers {
 
   #remove(link: WorkerLink, reason: string): void {
     link.end();
+    this.#options.memory.returnReplyRing(link.replies.memory);
     this.#links[link.index] = null;
     this.#live -= 1;
     link.firstBind.resolve({ code: 'worker_failed', message: reason });

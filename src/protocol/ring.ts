@@ -43,6 +43,9 @@ const LENGTHS_WORD = CLAIMS_WORD + SLOTS;
 const SLOTS_BYTE = Math.ceil(((LENGTHS_WORD + SLOTS) * WORD_BYTES) / 4096) * 4096;
 export const REQUEST_RING_BYTES = SLOTS_BYTE + SLOTS * SLOT_BYTES;
 
+/** Bytes before the slots: all that has to be zero when a ring is opened. */
+export const RING_CONTROL_BYTES = SLOTS_BYTE;
+
 export const orderWord = (position: number): number => ORDER_WORD + (position & (SLOTS - 1));
 export const claimWord = (slot: number): number => CLAIMS_WORD + slot;
 export const lengthWord = (slot: number): number => LENGTHS_WORD + slot;
