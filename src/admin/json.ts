@@ -7,13 +7,15 @@ import type { BuildSchema, EndpointSchema, GenerationSchema, HandlerLogSchema } 
 
 const time = (ms: number): string => new Date(ms).toISOString();
 const timeOrNull = (ms: number | null): string | null => (ms === null ? null : time(ms));
+/** To the microsecond. */
+export const roundedMs = (ms: number): number => Math.round(ms * 1_000) / 1_000;
 const mutable = <T>(value: T): T => structuredClone(value);
 
 export function buildJson(build: BuildRecord): z.infer<typeof BuildSchema> {
   return {
     id: build.id,
     digest: build.digest,
-    duration_ms: build.durationMs,
+    duration_ms: roundedMs(build.durationMs),
     finished_at: time(build.finishedAt),
     cached: build.cached,
     warnings: build.warnings.map(mutable),

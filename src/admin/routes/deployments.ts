@@ -2,7 +2,7 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
 import type { Deployed } from '../../lifecycle/deployer.ts';
 import { answers, ok } from '../answers.ts';
-import { endpointJson, generationJson } from '../json.ts';
+import { endpointJson, generationJson, roundedMs } from '../json.ts';
 import type { AdminParts } from '../parts.ts';
 import {
   DeployedSchema,
@@ -53,7 +53,7 @@ const generations = createRoute({
 const GENERATIONS_SHOWN = 100;
 
 function deployedJson({ state, generation, swapMs }: Deployed): z.infer<typeof DeployedSchema> {
-  return { state, generation, swap_ms: Math.round(swapMs * 1_000) / 1_000 };
+  return { state, generation, swap_ms: roundedMs(swapMs) };
 }
 
 export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPlane }: AdminParts): void {
