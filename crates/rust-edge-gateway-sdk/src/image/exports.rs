@@ -18,6 +18,7 @@ macro_rules! __image {
 
         #[unsafe(no_mangle)]
         unsafe extern "C" fn handler_entry(input: *const u8, len: usize, output: *mut u8, capacity: usize) -> i64 {
+            // SAFETY: the host calls the entry points of an image as their ABI asks.
             unsafe { $crate::image::entry::entry(input, len, output, capacity, $start) }
         }
 
@@ -34,6 +35,7 @@ macro_rules! __image {
     (@export $name:ident => $entry:ident) => {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(input: *const u8, len: usize, output: *mut u8, capacity: usize) -> i64 {
+            // SAFETY: as in `handler_entry`.
             unsafe { $crate::image::entry::$entry(input, len, output, capacity) }
         }
     };
@@ -45,14 +47,16 @@ macro_rules! __image {
 macro_rules! __hidden_overrides {
     () => {
         $crate::__hidden_overrides! {
-            // Threads and processes.
-            refuse_with_number => "pthread_create" "thrd_create" "posix_spawn" "posix_spawnp" "pidfd_spawn" "pidfd_spawnp"
-                "pthread_atfork" "__register_atfork";
-            refuse => "fork" "vfork" "_Fork" "clone" "clone3" "daemon" "system" "execl" "execle" "execlp" "execv" "execve"
-                "execvp" "execvpe" "execveat" "fexecve" "wait" "waitpid" "wait3" "wait4" "waitid" "unshare" "setns" "chroot"
+            // Threads and processes, and what the worker's thread and the process are.
+            refuse_with_number => "pthread_create" "thrd_create" "pthread_cancel" "pthread_setname_np"
+                "pthread_setaffinity_np" "pthread_setschedparam" "pthread_setschedprio" "posix_spawn" "posix_spawnp"
+                "pidfd_spawn" "pidfd_spawnp" "pthread_atfork" "__register_atfork";
+            refuse => "fork" "vfork" "_Fork" "clone" "daemon" "system" "execl" "execle" "execlp" "execv" "execve" "execvp"
+                "execvpe" "execveat" "fexecve" "wait" "waitpid" "wait3" "wait4" "waitid" "ptrace" "unshare" "setns" "chroot"
                 "setuid" "setgid" "seteuid" "setegid" "setreuid" "setregid" "setresuid" "setresgid" "setgroups" "setsid"
-                "setpgid" "setrlimit" "setrlimit64" "prlimit" "prlimit64" "setpriority" "nice" "prctl";
-            refuse_with_null => "popen" "dlopen" "dlmopen";
+                "setpgid" "setrlimit" "setrlimit64" "prlimit" "prlimit64" "setpriority" "nice" "sched_setaffinity"
+                "sched_setscheduler" "sched_setparam" "prctl" "umask";
+            refuse_with_null => "popen" "dlopen" "dlmopen" "setlocale";
 
             // The end of the process, and what is to happen then.
             exit => "exit" "_exit" "_Exit" "quick_exit";
@@ -62,7 +66,7 @@ macro_rules! __hidden_overrides {
 
             // Signals.
             refuse => "kill" "killpg" "raise" "tgkill" "sigqueue" "sigaction" "__sigaction" "signal" "sigaltstack"
-                "sigprocmask" "sigsuspend" "setitimer" "timer_create" "signalfd";
+                "sigprocmask" "sigsuspend" "alarm" "ualarm" "setitimer" "timer_create" "signalfd";
             refuse_with_number => "pthread_kill" "pthread_sigqueue" "pthread_sigmask";
 
             // Environment and working directory.
@@ -103,9 +107,9 @@ macro_rules! __hidden_overrides {
             memfd_create => "memfd_create";
             close => "close";
             fclose => "fclose";
-            refuse => "dup2" "dup3" "close_range" "fanotify_init" "perf_event_open" "userfaultfd" "mkstemp" "mkstemp64"
-                "mkostemp" "mkostemp64" "posix_openpt" "getpt" "openpty" "forkpty";
-            refuse_with_null => "fopen" "fopen64" "freopen" "freopen64" "tmpfile" "tmpfile64";
+            refuse => "dup2" "dup3" "close_range" "fanotify_init" "perf_event_open" "pidfd_open" "pidfd_getfd" "mkstemp"
+                "mkstemp64" "mkostemp" "mkostemp64" "shm_open" "mq_open" "posix_openpt" "getpt" "openpty" "forkpty";
+            refuse_with_null => "fopen" "fopen64" "freopen" "freopen64" "tmpfile" "tmpfile64" "sem_open";
         }
     };
     ($($function:ident => $($name:literal)+;)+) => { $(

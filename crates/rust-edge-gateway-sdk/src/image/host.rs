@@ -43,10 +43,14 @@ impl Host {
         (self.0.arena, self.0.arena_len)
     }
 
-    /// Creates a thread-local key that the host deletes with the image; an errno, or 0.
-    pub fn create_key(self, key: *mut u32) -> i32 {
-        // SAFETY: the host's functions take the `image` of the table they stand in; the caller's key is libc's caller's.
-        unsafe { (self.0.key_create)(self.image(), key) }
+    /// Creates a thread-local key that the host deletes with the image; the error is an errno.
+    pub fn create_key(self) -> Result<u32, i32> {
+        let mut key = 0;
+        // SAFETY: the host's functions take the `image` of the table they stand in, and the key has room for a key.
+        match unsafe { (self.0.key_create)(self.image(), &mut key) } {
+            0 => Ok(key),
+            error => Err(error),
+        }
     }
 
     /// Has the host record a descriptor, to be closed with the image.

@@ -23,22 +23,29 @@ static DESTRUCTORS: OneThread<RefCell<Vec<(Destructor, *mut c_void)>>> = OneThre
 /// Rounds in which destructors may bring up further ones; libc gives up after as many (`PTHREAD_DESTRUCTOR_ITERATIONS`).
 const ROUNDS_MAX: usize = 4;
 
+/// # Safety
+/// As of libc's `pthread_key_create`.
 pub unsafe extern "C" fn key_create(key: *mut u32, destructor: Option<Destructor>) -> i32 {
     let Some(host) = host::table() else { return libc::EAGAIN };
-    let error = host.create_key(key);
-    if error == 0 {
-        // SAFETY: the host has written the key there.
-        KEYS.0.borrow_mut().push((unsafe { *key }, destructor));
+    match host.create_key() {
+        Ok(created) => {
+            KEYS.0.borrow_mut().push((created, destructor));
+            // SAFETY: the caller's promise.
+            unsafe { *key = created };
+            0
+        }
+        Err(error) => error,
     }
-    error
 }
 
 /// The key itself stays with the host, which deletes it with the image: libc could give it to somebody else before.
-pub unsafe extern "C" fn key_delete(key: u32) -> i32 {
+pub extern "C" fn key_delete(key: u32) -> i32 {
     KEYS.0.borrow_mut().retain(|(known, _)| *known != key);
     0
 }
 
+/// # Safety
+/// As of glibc's `__cxa_thread_atexit_impl`: `destructor` can be called with `object`, on this thread, once.
 pub unsafe extern "C" fn at_thread_exit(destructor: Destructor, object: *mut c_void, _library: *mut c_void) -> i32 {
     DESTRUCTORS.0.borrow_mut().push((destructor, object));
     0
