@@ -1,7 +1,10 @@
 /** Faults of real handlers in a ring pool: what they cost, and what they do not. */
 import assert from 'node:assert/strict';
+import { copyFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.ts';
+import { handlerLibrary } from '../support/handlers.ts';
 import { ask, assertFails, LIMITS_FOR_TESTS, text } from './harness.ts';
 import { mappedImages, ringPools } from './ring-pools.ts';
 
@@ -107,6 +110,50 @@ describe('faults', () => {
       await eventually('its lines', () => events.lines.filter(line => line.requestId === requestId).length >= 3);
     }
     await pool.retire(1_000);
+  });
+});
+
+describe('an artifact that is lost', () => {
+  it('ends the pool when a fresh image is needed, and refuses what waits for one', async () => {
+    const artifact = join(pools.imagesDir, 'libhandler_lost.so');
+    await copyFile(await handlerLibrary('kit'), artifact);
+    const { pool, events } = await pools.make({}, artifact);
+    assert.equal(await pool.bind(1), null);
+    await rm(artifact);
+    const crashed = ask(pool, 'op=null');
+    const waiting = [ask(pool, 'op=big&n=1'), ask(pool, 'op=echo', { body: Buffer.alloc(1 << 20) })];
+    await assertFails(crashed, 'handler_crashed');
+    for (const asked of waiting) await assertFails(asked, 'endpoint_not_loaded');
+    await assertFails(ask(pool, 'op=big&n=1'), 'endpoint_not_loaded');
+    assert.deepEqual(
+      events.bindFailures.map(({ code }) => code),
+      ['copy_failed'],
+    );
+    assert.equal(pool.figures().images, 0);
+    assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: false });
+  });
+});
+
+describe('requests too large for the ring', () => {
+  const large = { body: Buffer.alloc(1 << 20, 'x') };
+
+  it('are dropped when their client leaves, wherever their frame is', async () => {
+    const { pool } = await boundPool();
+    const asked = Array.from({ length: 30 }, () => ask(pool, 'op=sleep&n=20', large));
+    for (const [index, { invocation }] of asked.entries()) {
+      if (index % 3 === 0) invocation.cancel();
+      else if (index % 3 === 1) setImmediate(() => invocation.cancel());
+    }
+    for (const [index, each] of asked.entries()) if (index % 3 === 2) assert.equal(await text(each), '200 sleep');
+    await eventually('none in flight', () => pool.figures().inFlight === 0);
+    await pool.retire(1_000);
+  });
+
+  it('are forced out like any other', async () => {
+    const { pool } = await boundPool({ inFlightMax: 5 });
+    const asked = Array.from({ length: 10 }, () => ask(pool, 'op=forever', large));
+    assert.deepEqual(await pool.retire(0), { outcome: 'forced', stillMapped: false });
+    for (const each of asked) await assertFails(each, 'handler_drain_forced');
   });
 });
 
