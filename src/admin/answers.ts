@@ -62,9 +62,6 @@ function failure(c: Context, error: AdminError): Response {
 
 function asAdminError(error: unknown): AdminError {
   if (error instanceof AdminError) return error;
-  if (error instanceof HTTPException && error.status === 415) {
-    return new AdminError('validation_failed', 'Send the body as "Content-Type: application/json".');
-  }
   if (error instanceof HTTPException && error.status < 500) {
     return new AdminError('malformed_json', error.message, { cause: error });
   }

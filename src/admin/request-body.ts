@@ -28,12 +28,17 @@ function checkJson(text: string): void {
   }
 }
 
-/** Reads the body strictly: invalid UTF-8 is refused instead of repaired, and no body at all counts as `{}`. */
+/**
+ * Reads the body strictly: invalid UTF-8 is refused instead of repaired. No body at all counts as `{}`, and whatever its
+ * type is said to be it is read as JSON, since no call takes anything else.
+ */
 export const readJson: MiddlewareHandler = async (c, next) => {
   if (c.req.raw.body !== null) {
-    const { url, method, headers } = c.req.raw;
+    const { url, method } = c.req.raw;
     const body = decode(await c.req.raw.arrayBuffer()) || '{}';
     checkJson(body);
+    const headers = new Headers(c.req.raw.headers);
+    headers.set('content-type', 'application/json');
     c.req.raw = new Request(url, { method, headers, body });
   }
   await next();

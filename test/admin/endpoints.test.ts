@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AdminError } from '../../src/errors.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';
-import { TestAdmin } from '../support/admin.ts';
+import { serveAdmin, stopAdmin } from '../../src/supervisor/admin-server.ts';
+import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
+import { KEY, TestAdmin } from '../support/admin.ts';
 
 test('a new endpoint is answered with every field, defaults included', async () => {
   await using admin = await TestAdmin.open();
@@ -84,13 +86,21 @@ test('compile, deploy, rollback, undeploy and delete answer as documented', asyn
   assert.equal((await admin.call('GET', '/endpoints/a')).status, 404);
 });
 
-test('a deploy with a JSON content type and no body is one without options', async () => {
+test('a deploy without a body is one without options, on a real connection too', async () => {
   await using admin = await TestAdmin.open();
   await admin.plane.create('a');
   await admin.plane.lifecycle.compile('a');
   const headers = { 'content-type': 'application/json' };
-  const response = await admin.send('/api/endpoints/a/deploy', { method: 'POST', headers, body: '' });
-  assert.equal(response.status, 200);
+  const inProcess = await admin.send('/api/endpoints/a/deploy', { method: 'POST', headers, body: '' });
+  assert.equal(inProcess.status, 200);
+  const socket = await ListeningSocket.open('127.0.0.1', 0);
+  const server = await serveAdmin(admin.app, socket.fd);
+  const authorization = `Bearer ${KEY}`;
+  for (const init of [{ headers: { authorization } }, { headers: { authorization, ...headers } }]) {
+    const response = await fetch(`${socket.url}/api/endpoints/a/deploy`, { method: 'POST', ...init });
+    assert.equal(response.status, 200);
+  }
+  stopAdmin(server);
 });
 
 test("a failed build is a 422 with the compiler's output, and the endpoint's last error", async () => {

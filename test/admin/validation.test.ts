@@ -75,9 +75,11 @@ test('invalid UTF-8 is refused, not repaired', async () => {
   assert.match(await response.text(), /UTF-8/);
 });
 
-test('another content type is refused with what to send', async () => {
-  const response = await post('name=x', { 'content-type': 'application/x-www-form-urlencoded' });
-  assert.equal(response.status, 400);
+test('a body is read as JSON whatever its type is said to be', async () => {
+  const form = await post('name=x', { 'content-type': 'application/x-www-form-urlencoded' });
+  assert.match(await form.text(), /"malformed_json"/);
+  const plain = await post('{"name": 5}', { 'content-type': 'text/plain' });
+  assert.match(await plain.text(), /"validation_failed"/);
 });
 
 test('a body over the limit is a 413, announced or not', async () => {
