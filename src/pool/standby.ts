@@ -12,6 +12,7 @@ const WORKER_FILE = fileURLToPath(new URL('../../workers/handler.ts', import.met
 export class BlankPool {
   readonly #piscina: Piscina;
   readonly #warm: Promise<unknown>;
+  #trimmed: Promise<void> = Promise.resolve();
   #broken = false;
 
   /** `threads` are started and warmed at once; one alone is started in any case. */
@@ -52,6 +53,17 @@ export class BlankPool {
     return this.#piscina.run(task, options) as Promise<unknown>;
   }
 
+  async #trim(threads: number): Promise<void> {
+    const surplus = Math.min(this.threads - threads, this.#piscina.idleThreads);
+    await Promise.all(Array.from({ length: Math.max(0, surplus) }, () => this.#endThread()));
+  }
+
+  /** Piscina has no call for it: the task ends its thread, which Piscina takes for the task's failure. */
+  async #endThread(): Promise<void> {
+    const task: WorkerTask = { kind: 'end' };
+    await this.#piscina.run(task).catch(() => null);
+  }
+
   async #warmOne(): Promise<void> {
     const task: WorkerTask = { kind: 'warm' };
     try {
@@ -61,12 +73,10 @@ export class BlankPool {
     }
   }
 
-  /** Ends idle threads until `threads` are left (at least 1). */
-  async trim(threads: number): Promise<void> {
-    const surplus = Math.min(this.threads - Math.max(threads, 1), this.#piscina.idleThreads);
-    // Piscina has no call for it: the task ends its thread, which Piscina takes for the task's failure.
-    const endThread = (): Promise<unknown> => this.run({ kind: 'end' }).catch(() => null);
-    await Promise.all(Array.from({ length: Math.max(0, surplus) }, endThread));
+  /** Ends idle threads until `threads` are left (at least 1), one call after the other: two would count the same threads. */
+  trim(threads: number): Promise<void> {
+    this.#trimmed = this.#trimmed.then(() => this.#trim(Math.max(threads, 1)));
+    return this.#trimmed;
   }
 
   /** Ends all threads, whatever they do. Not `close`, which drops tasks. */
