@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import type { PublicErrorCode } from '../errors.ts';
+import type { Clock } from '../serving/clock.ts';
 import { rawErrorReply } from './error-reply.ts';
 import type { Exchange } from './exchange.ts';
+import { LINGER_MS } from './linger.ts';
 import { newRequestId } from './request-id.ts';
 
 /** Time a client has to close its side of an idle connection after we have closed ours. */
@@ -10,12 +12,14 @@ const GOODBYE_MS = 200;
 /** One client connection and the requests on it that have no reply yet; several when the client pipelines. */
 export class Connection {
   readonly #socket: Socket;
+  readonly #clock: Clock;
   readonly #open = new Set<Exchange>();
   #refused = false;
   #endedAtMs: number | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
+    this.#clock = clock;
   }
 
   get openExchanges(): number {
@@ -75,7 +79,9 @@ export class Connection {
   }
 
   #end(reply: string): void {
-    if (this.#socket.writable) this.#socket.end(reply, () => this.#socket.destroy());
-    else this.#socket.destroy();
+    if (!this.#socket.writable) return this.destroy();
+    this.#socket.end(reply);
+    // Not closed at once, for the same reason as in linger.ts; what still comes is read, and refused in silence.
+    this.#clock.after(LINGER_MS, () => this.destroy());
   }
 }

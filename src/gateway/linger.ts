@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../serving/clock.ts';
 
-/** Most that is read and dropped of a body nobody wants, in time and bytes, before the connection is closed anyway. */
-const LINGER_MS = 1_000;
+/** Most that is read and dropped of what nobody wants, in time and bytes, before the connection is closed anyway. */
+export const LINGER_MS = 1_000;
 const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 
 /**

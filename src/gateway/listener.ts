@@ -156,7 +156,7 @@ export class Listener {
   }
 
   #onConnection(socket: Socket): void {
-    const connection = new Connection(socket);
+    const connection = new Connection(socket, this.#shared.clock);
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       this.#connections.delete(socket);
@@ -165,7 +165,7 @@ export class Listener {
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable) socket.destroy();
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy();
     else this.#refuse(socket, PARSER_ERRORS[error.code ?? ''] ?? 'bad_request');
   }
 
