@@ -25,8 +25,8 @@ export interface DeployerParts {
   readonly onDeployed: () => void;
 }
 
-/** Most generations a rollback looks back over. */
-const ROLLBACK_DEPTH = 1_000;
+/** Generations a rollback looks back over: the build is nearly always among the first, and never past the second. */
+const ROLLBACK_DEPTHS = [16, 1_000] as const;
 
 /**
  * Swaps generations: prepare everywhere, write to the store (the commit point), flip everywhere. Whatever fails before
@@ -129,13 +129,15 @@ export class Deployer {
 
   #buildBefore(endpoint: EndpointRecord): BuildRecord {
     const { store } = this.#parts.journal;
-    const build = buildServedBefore({
-      generations: store.generations(endpoint.id, ROLLBACK_DEPTH),
-      serving: endpoint.generation,
-      build: buildId => store.build(buildId),
-    });
-    if (build === null) throw new AdminError('no_earlier_generation');
-    return build;
+    for (const depth of ROLLBACK_DEPTHS) {
+      const build = buildServedBefore({
+        generations: store.generations(endpoint.id, depth),
+        serving: endpoint.generation,
+        build: buildId => store.build(buildId),
+      });
+      if (build !== null) return build;
+    }
+    throw new AdminError('no_earlier_generation');
   }
 
   #buildOf(id: string, generation: number): BuildRecord {
