@@ -1,3 +1,4 @@
+import { AdminError } from '../errors.ts';
 import type { BindFailure, EndpointSpec, ProcessFigures } from '../protocol/control.ts';
 import type { DataPlaneListener, ProcessId, RetiredReport } from './data-plane.ts';
 import { DrainLedger, type EndedDrain } from './drain-ledger.ts';
@@ -91,9 +92,9 @@ export class Drains implements DataPlaneListener {
     try {
       this.#journal.transaction(work);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#journal.publish({ type: 'storage_failed', message });
-      setTimeout(() => this.#write(work), WRITE_RETRY_MS).unref();
+      this.#journal.publish({ type: 'failure', message: String(error) });
+      const isPassing = error instanceof AdminError && error.code === 'storage_failed';
+      if (isPassing) setTimeout(() => this.#write(work), WRITE_RETRY_MS).unref();
     }
   }
 }

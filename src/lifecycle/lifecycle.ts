@@ -45,7 +45,7 @@ export class Lifecycle {
     this.#drains = new Drains(this.#journal);
     const { ledger } = this.#drains;
     this.#routing = new Routing({ dataPlane, ledger, defaults });
-    const onError = (error: unknown): void => events.publish({ type: 'storage_failed', message: String(error) });
+    const onError = (error: unknown): void => events.publish({ type: 'failure', message: String(error) });
     this.#pruning = new Pruning({ store, compiler, onError });
     const parts = { journal: this.#journal, compiler, dataPlane, routing: this.#routing, ledger };
     this.#deployer = new Deployer({ ...parts, onDeployed: () => this.#pruning.request() });

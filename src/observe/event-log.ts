@@ -42,8 +42,8 @@ function logEvent(event: TimedEvent, log: Logger): void {
     }
     case 'process':
       return logProcess(event, log);
-    case 'storage_failed':
-      return log.error({ event: 'storage_failed' }, event.message);
+    case 'failure':
+      return log.error({ event: 'failure' }, event.message);
     case 'generation': {
       const { endpoint, generation, state, outcome } = event;
       const fields = { event: 'generation', endpoint, generation, state, outcome };

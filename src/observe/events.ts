@@ -56,7 +56,8 @@ export type ControlEvent =
       /** Of one that has ended and is replaced: why, in a few fixed words. */
       readonly reason: string | null;
     }
-  | { readonly type: 'storage_failed'; readonly message: string };
+  /** The control plane could not do something that no call waits for. */
+  | { readonly type: 'failure'; readonly message: string };
 
 export type ControlEventType = ControlEvent['type'];
 export type EventOf<T extends ControlEventType> = Extract<ControlEvent, { readonly type: T }>;

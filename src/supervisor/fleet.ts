@@ -33,6 +33,7 @@ export interface FleetOptions {
 const POLL_INTERVAL_MS = 1_000;
 /** Most a call waits for a process to serve. */
 const SERVING_TIMEOUT_MS = 30_000;
+const ABANDON_TIMEOUT_MS = 10_000;
 const PREPARE_ATTEMPTS = 2;
 
 /** The gateway processes: keeps their number up, gives each the newest state, and speaks to all as one data plane. */
@@ -86,7 +87,9 @@ export class Fleet implements DataPlane {
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
-    const calls = this.#started().map(async ({ process }) => process.call('abandon', { endpoint, generation }, null));
+    const calls = this.#started().map(async ({ process }) =>
+      process.call('abandon', { endpoint, generation }, ABANDON_TIMEOUT_MS),
+    );
     await Promise.allSettled(calls);
   }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AdminError } from '../../src/errors.ts';
 import { ControlPlane } from '../support/control-plane.ts';
+import { eventually } from '../support/eventually.ts';
 
 test('a deploy prepares everywhere, writes, flips and answers with state, generation and time', async () => {
   await using plane = await ControlPlane.open();
@@ -274,6 +276,27 @@ test('a process that comes up with the endpoint mends it too', async () => {
   assert.equal(plane.state('a'), 'error');
   plane.lifecycle.listener.started([spec], []);
   assert.equal(plane.state('a'), 'loaded');
+});
+
+test('a report that cannot be written, because the disk is full, is written as soon as it can be', async () => {
+  await using plane = await ControlPlane.open();
+  await plane.create('a');
+  await plane.deploy('a', 'one');
+  plane.dataPlane.retiresAtOnce = false;
+  plane.dataPlane.requestsLeft = 1;
+  await plane.deploy('a', 'two');
+  const { store } = plane;
+  const transaction = store.transaction.bind(store);
+  store.transaction = () => {
+    throw new AdminError('storage_failed');
+  };
+  plane.dataPlane.retire('a', 1, { requests: 3 });
+  assert.equal(plane.state('a'), 'draining');
+  assert.ok(plane.seen.some(({ type }) => type === 'failure'));
+  store.transaction = transaction;
+  await eventually('it is written', () => plane.state('a') === 'loaded');
+  assert.deepEqual(plane.generations('a'), ['retired (drained)', 'serving']);
+  assert.equal(store.generation('a', 1)?.requests, 6);
 });
 
 test('after deploys, artifacts that no rollback reaches are let go', async () => {
