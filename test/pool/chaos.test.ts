@@ -1,12 +1,13 @@
-/** Everything at once, in an order a seed decides: every request gets one outcome, and nothing is left. */
+/** Everything at once, chosen by a seed: every request gets one outcome, and nothing is left. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { eventually } from '../support/eventually.ts';
-import { ask, LIMITS_FOR_TESTS, textOf } from './harness.ts';
+import { ask, LIMITS_FOR_TESTS, textOf, type Asked } from './harness.ts';
 import { mappedImages, ringPools } from './ring-pools.ts';
 
 const REQUESTS = 3_000;
-const TIMEOUT_MS = 400;
+const CLIENTS = 48;
+const TIMEOUT_MS = 200;
 
 /** What a request may end as; a request on an image that another one crashes may also end as `handler_crashed`. */
 const OPERATIONS: readonly (readonly [query: string, weight: number, outcomes: RegExp])[] = [
@@ -19,8 +20,8 @@ const OPERATIONS: readonly (readonly [query: string, weight: number, outcomes: R
   ['op=panic_later&n=5', 5, /^handler_panicked$/],
   ['op=null_later&n=5', 1, /^handler_crashed$/],
   ['op=push', 1, /^handler_memory_exceeded$/],
-  ['op=forever', 3, /^handler_timeout$/],
-  ['op=loop', 0.2, /^handler_timeout$/],
+  ['op=forever', 1, /^handler_timeout$/],
+  ['op=loop', 0.1, /^handler_timeout$/],
 ];
 /** Fates of requests that share a worker with a crash, a full heap or a burning call. */
 const SHARED_FATE = /^(handler_crashed|handler_memory_exceeded|handler_timeout)$/;
@@ -35,6 +36,7 @@ function seeded(seed: number): () => number {
 
 const random = seeded(20_261_122);
 const pools = await ringPools();
+const eventLoopTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 function pick(): readonly [string, RegExp] {
   const total = OPERATIONS.reduce((sum, [, weight]) => sum + weight, 0);
@@ -50,18 +52,26 @@ it(`gives each of ${REQUESTS} requests its one outcome, whatever the others do`,
   const limits = { ...LIMITS_FOR_TESTS, timeoutMs: TIMEOUT_MS, threadsMax: 3, queueMax: 10_000 };
   const { pool, events } = await pools.make(limits);
   assert.equal(await pool.bind(2), null);
-  const asked = [];
-  for (let index = 0; index < REQUESTS; index++) {
-    const [query, expected] = pick();
-    const body = query === 'op=echo' ? Buffer.from('a body') : Buffer.alloc(random() < 0.02 ? 20_000 : 6);
-    const request = ask(pool, query, { body });
-    asked.push({ request, query, expected });
-    const fate = random();
-    if (fate < 0.03) request.invocation.cancel();
-    else if (fate < 0.06) setImmediate(() => request.invocation.cancel());
-    if (random() < 0.01) pool.shrinkTo(1 + Math.floor(random() * 3));
-    if (random() < 0.05) await new Promise(resolve => setImmediate(resolve));
+  const asked: { readonly request: Asked; readonly query: string; readonly expected: RegExp }[] = [];
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+
+  async function client(): Promise<void> {
+    while (asked.length < REQUESTS) {
+      const [query, expected] = pick();
+      const body = query === 'op=echo' ? Buffer.from('a body') : Buffer.alloc(random() < 0.02 ? 20_000 : 6);
+      const request = ask(pool, query, { body });
+      asked.push({ request, query, expected });
+      if (random() < 0.01) pool.shrinkTo(1 + Math.floor(random() * 3));
+      const fate = random();
+      if (fate < 0.06) {
+        if (fate < 0.03) await eventLoopTurn();
+        request.invocation.cancel();
+      } else {
+        await request.outcome;
+      }
+    }
   }
+
   await eventually('nothing in flight', () => pool.figures().inFlight === 0, 60_000);
   for (const { request, query, expected } of asked) {
     const outcomes = request.outcomes.map(textOf);
@@ -73,7 +83,7 @@ it(`gives each of ${REQUESTS} requests its one outcome, whatever the others do`,
   const settled = asked.filter(({ request }) => request.outcomes.length === 1).length;
   assert.ok(settled > REQUESTS * 0.9, `only ${settled} were settled`);
   const replies = asked.filter(({ request }) => request.outcomes[0]?.kind === 'reply').length;
-  assert.ok(replies > REQUESTS / 10, `only ${replies} were answered`);
+  assert.ok(replies > REQUESTS / 4, `only ${replies} were answered`);
   assert.equal(events.bindFailures.length, 0);
   assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: false });
   assert.deepEqual(mappedImages(pools.imagesDir), []);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after } from 'node:test';
 import { createPoolFactory } from '../../src/pool/factory.ts';
-import type { PoolFactory, PoolLimits } from '../../src/pool/handler-pool.ts';
+import type { HandlerPool, PoolFactory, PoolLimits } from '../../src/pool/handler-pool.ts';
 import { guardLibrary, handlerLibrary } from '../support/handlers.ts';
 import { RecordedEvents } from '../support/pool-events.ts';
 import type { PoolUnderTest } from './conformance.ts';
@@ -25,7 +25,10 @@ export interface RingPools {
 export async function ringPools(): Promise<RingPools> {
   const imagesDir = await mkdtemp(join(tmpdir(), 'images-'));
   const factory = createPoolFactory({ guardPath: await guardLibrary(), imagesDir, arenaBytes: 64 << 20 });
+  const made: HandlerPool[] = [];
   after(async () => {
+    // Those that a failed test left behind: their threads would keep the process alive.
+    await Promise.all(made.map(pool => pool.retire(0)));
     await factory.close();
     await rm(imagesDir, { recursive: true });
   });
@@ -43,6 +46,7 @@ export async function ringPools(): Promise<RingPools> {
         limits: { ...LIMITS_FOR_TESTS, ...limits },
         events,
       });
+      made.push(pool);
       return { pool, events };
     },
   };
