@@ -14,16 +14,13 @@ export class Connection {
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #open = new Set<Exchange>();
+  #latest: Exchange | null = null;
   #refused = false;
   #endedAtMs: number | null = null;
 
   constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
     this.#clock = clock;
-  }
-
-  get openExchanges(): number {
-    return this.#open.size;
   }
 
   /** A body is still on the way. */
@@ -33,6 +30,12 @@ export class Connection {
 
   add(exchange: Exchange): void {
     this.#open.add(exchange);
+    this.#latest = exchange;
+  }
+
+  /** No request came after this one, so its reply is the last that is written, whatever is answered first. */
+  isLatest(exchange: Exchange): boolean {
+    return this.#latest === exchange;
   }
 
   remove(exchange: Exchange): void {
@@ -67,11 +70,16 @@ export class Connection {
    * that does not notice (pooled connections often do not) is left after GOODBYE_MS.
    */
   endIfIdle(nowMs: number): void {
-    if (this.#open.size > 0 || this.#socket.writableLength > 0) return;
+    if (!this.#idle) return;
     if (this.#endedAtMs === null) {
       this.#endedAtMs = nowMs;
       this.#socket.end();
     } else if (nowMs - this.#endedAtMs >= GOODBYE_MS) this.#socket.destroy();
+  }
+
+  /** No request is open, and the last reply, which goes out behind all others, was handed to the system. */
+  get #idle(): boolean {
+    return this.#open.size === 0 && (this.#latest === null || this.#latest.isSent);
   }
 
   destroy(): void {

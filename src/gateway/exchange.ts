@@ -86,7 +86,7 @@ export class Exchange {
   /** Reads what the request is aimed at. null: it was answered already, as malformed or because the gateway closes. */
   accept(): RequestTarget | null {
     if (this.#surroundings.phase === 'closing') {
-      this.fail('shutting_down', ['connection', 'close']);
+      this.fail('shutting_down');
       return null;
     }
     const { url = '', headers } = this.#incoming;
@@ -108,6 +108,11 @@ export class Exchange {
     this.#endpoint = routing.target;
     this.#params = routing.params.map(utf8AsLatin1);
     this.#receive();
+  }
+
+  /** The whole reply was handed to the system. */
+  get isSent(): boolean {
+    return this.#outgoing.writableFinished;
   }
 
   /** Runs `action` when the whole reply was handed to the system. */
@@ -202,7 +207,7 @@ export class Exchange {
     headers.push('x-request-id', this.requestId);
     if (!hasNoLength(status)) headers.push('content-length', status === 205 ? '0' : String(body.length));
     const unread = this.#bodyUnread();
-    if (unread !== 'none' || this.#isLastOnConnection()) headers.push('connection', 'close');
+    if (unread !== 'none' || this.#closesConnection()) headers.push('connection', 'close');
     this.#end(status, bodiless ? 0 : body.length);
     this.#outgoing.writeHead(status, headers);
     if (unread === 'coming') {
@@ -224,9 +229,9 @@ export class Exchange {
     return announced === null || announced > this.#surroundings.bodyBytesMax ? 'coming' : 'none';
   }
 
-  /** Requests that wait behind this one on the connection keep it open, also while the gateway closes. */
-  #isLastOnConnection(): boolean {
-    return this.#surroundings.phase !== 'open' && this.#connection.openExchanges === 1;
+  /** While the gateway closes, a connection goes with the last reply on it, not with one that others stand behind. */
+  #closesConnection(): boolean {
+    return this.#surroundings.phase !== 'open' && this.#connection.isLatest(this);
   }
 
   #end(status: number, bodyBytes: number): void {
