@@ -19,7 +19,7 @@ const OPERATIONS: readonly (readonly [query: string, weight: number, outcomes: R
   ['op=panic', 5, /^handler_panicked$/],
   ['op=panic_later&n=5', 5, /^handler_panicked$/],
   ['op=null_later&n=5', 1, /^handler_crashed$/],
-  ['op=push', 1, /^handler_memory_exceeded$/],
+  ['op=push', 0.1, /^handler_memory_exceeded$/],
   ['op=forever', 1, /^handler_timeout$/],
   ['op=loop', 0.1, /^handler_timeout$/],
 ];
