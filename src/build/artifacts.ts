@@ -1,8 +1,8 @@
 /** Compiled libraries, each a file named by the SHA-256 of its content, so that none is ever overwritten. */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMissing, writeAtomically } from './storage.ts';
+import { createFolder, isMissing, writeAtomically } from './storage.ts';
 
 /** What changes when a file's content does; so long as it is the same, a checked file is not read again. */
 interface FileIdentity {
@@ -35,7 +35,7 @@ export class Artifacts {
     const digest = digestOf(content);
     this.handOut(digest);
     if ((await this.path(digest)) === null) {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      await createFolder(this.#folder, 0o700);
       await writeAtomically(this.#file(digest), content, 0o400);
     }
     return digest;

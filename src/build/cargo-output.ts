@@ -22,7 +22,13 @@ const spanSchema: z.ZodType<Span> = z.lazy(() =>
 );
 const targetSchema = z.object({ name: z.string(), kind: z.array(z.string()) });
 const lineSchema = z.discriminatedUnion('reason', [
-  z.object({ reason: z.literal('compiler-artifact'), target: targetSchema, filenames: z.array(z.string()) }),
+  z.object({
+    reason: z.literal('compiler-artifact'),
+    target: targetSchema,
+    filenames: z.array(z.string()),
+    /** It was compiled before. */
+    fresh: z.boolean(),
+  }),
   z.object({
     reason: z.literal('compiler-message'),
     target: targetSchema,
@@ -55,7 +61,7 @@ interface Message {
 export interface CargoOutputOptions {
   /** Name of the library that is built; messages about other crates are about dependencies. */
   readonly library: string;
-  /** A crate has been compiled, or was compiled before. */
+  /** A crate has just been compiled. */
   onCrate(name: string): void;
 }
 
@@ -100,10 +106,11 @@ export class CargoOutput {
     if (!parsed.success) return;
     this.#started = true;
     const { data } = parsed;
-    const own = data.target.name === this.#options.library && !data.target.kind.includes('custom-build');
+    const isBuildScript = data.target.kind.includes('custom-build');
+    const own = data.target.name === this.#options.library && !isBuildScript;
     if (data.reason === 'compiler-message') return this.#readMessage(data.message, own);
     if (own) this.#libraryPath = data.filenames.find(name => name.endsWith('.so')) ?? null;
-    this.#options.onCrate(data.target.name);
+    if (!data.fresh && !isBuildScript) this.#options.onCrate(data.target.name);
   }
 
   #readMessage(message: CompilerMessage, own: boolean): void {

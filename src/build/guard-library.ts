@@ -1,9 +1,9 @@
 /** The guard's library: compiled at the first start, kept in DATA_DIR under the digest of its sources. */
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cargo } from './cargo.ts';
 import { sourceDigest } from './source-digest.ts';
-import { isMissing, onDisk, writeAtomically } from './storage.ts';
+import { createFolder, isMissing, onDisk, writeAtomically } from './storage.ts';
 
 export interface GuardLibraryOptions {
   readonly cargo: Cargo;
@@ -40,7 +40,7 @@ export class GuardLibrary {
     if (await isFile(path)) return path;
     const library = await readFile(await this.#build());
     await onDisk(async () => {
-      await mkdir(dataDir, { recursive: true, mode: 0o700 });
+      await createFolder(dataDir, 0o700);
       await writeAtomically(path, library, 0o500);
       await this.#removeOthers(name);
     });

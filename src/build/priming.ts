@@ -1,9 +1,9 @@
 /** Compiles what all endpoints share before the first of them needs it. */
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cargo } from './cargo.ts';
 import { crateName, manifestText } from './manifest.ts';
-import { writeIfChanged } from './storage.ts';
+import { createFolder, writeIfChanged } from './storage.ts';
 
 export interface PrimingOptions {
   readonly cargo: Cargo;
@@ -32,7 +32,7 @@ pub async fn handle(req: Request) -> Response {
 export async function primeBuildDirectory({ cargo, cratesDir, buildDir, environment }: PrimingOptions): Promise<void> {
   const folder = join(buildDir, 'priming');
   const sdkPath = join(cratesDir, 'rust-edge-gateway-sdk');
-  await mkdir(folder, { recursive: true });
+  await createFolder(folder);
   await writeIfChanged(join(folder, 'Cargo.toml'), manifestText({ endpointId: ID, sdkPath, dependencies: {} }));
   await writeIfChanged(join(folder, 'src', 'lib.rs'), CODE);
   await copyFile(join(cratesDir, 'Cargo.lock'), join(folder, 'Cargo.lock'));

@@ -1,10 +1,10 @@
 /** The Cargo projects of endpoints: one folder each in HANDLERS_DIR, laid out so that `cargo build --release` works in it. */
-import { mkdir, readdir, readFile, realpath, rm, utimes } from 'node:fs/promises';
+import { readdir, readFile, realpath, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AdminError } from '../errors.ts';
 import type { CompileInput } from './compiler.ts';
 import { crateName, manifestText, tomlString } from './manifest.ts';
-import { readIfThere, writeIfChanged } from './storage.ts';
+import { createFolder, readIfThere, writeIfChanged } from './storage.ts';
 
 export interface ProjectsOptions {
   readonly handlersDir: string;
@@ -31,7 +31,7 @@ export class Projects {
 
   /** Creates the folders, and lets builds by hand share what the gateway has compiled. */
   static async open(options: ProjectsOptions): Promise<Projects> {
-    await mkdir(options.handlersDir, { recursive: true });
+    await createFolder(options.handlersDir);
     const [handlersDir, cratesDir] = await Promise.all([realpath(options.handlersDir), realpath(options.cratesDir)]);
     const projects = new Projects({ ...options, handlersDir, cratesDir });
     await projects.#writeConfiguration();
@@ -59,7 +59,7 @@ export class Projects {
   async write(input: CompileInput): Promise<Project> {
     const project = this.describe(input);
     const file = (name: string): string => join(project.folder, name);
-    await mkdir(dirname(file('src/lib.rs')), { recursive: true });
+    await createFolder(dirname(file('src/lib.rs')));
     await writeIfChanged(file('Cargo.toml'), project.manifest);
     await writeIfChanged(file('src/lib.rs'), input.code);
     if ((await readIfThere(file('Cargo.lock'))) === null)

@@ -1,10 +1,10 @@
 /** Files the build side writes, with failures of the disk told apart from mistakes of ours. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AdminError } from '../errors.ts';
 
-const DISK_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO']);
+const DISK_ERRORS = new Set(['ENOENT', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EIO']);
 
 const errorCode = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
@@ -16,7 +16,7 @@ export async function onDisk<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!(error instanceof Error) || !DISK_ERRORS.has(String(errorCode(error)))) throw error;
-    throw new AdminError('storage_failed', `A file cannot be written: ${error.message}.`, { cause: error });
+    throw new AdminError('storage_failed', `A file cannot be read or written: ${error.message}.`, { cause: error });
   }
 }
 
@@ -29,6 +29,27 @@ export async function readIfThere(path: string): Promise<string | null> {
     throw error;
   }
 }
+
+/**
+ * Creates a folder and those above it, unless they are there. Node's own recursive `mkdir` never returns for a path such
+ * as /proc/data, whose parent exists and takes no entries.
+ */
+export async function createFolder(path: string, mode = 0o777): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return;
+    if (!isMissing(error) || (await exists(dirname(path)))) throw error;
+    await createFolder(dirname(path), mode);
+    await createFolder(path, mode);
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Writes a file whole or not at all: to a temporary name, through to the disk, then renamed. */
 export async function writeAtomically(path: string, content: Uint8Array | string, mode: number): Promise<void> {
@@ -62,6 +83,6 @@ async function syncDirectory(path: string): Promise<void> {
 /** Writes a file only when its content differs: cargo rebuilds what has a new modification time. */
 export async function writeIfChanged(path: string, content: string, mode = 0o644): Promise<void> {
   if ((await readIfThere(path)) === content) return;
-  await mkdir(dirname(path), { recursive: true });
+  await createFolder(dirname(path));
   await writeAtomically(path, content, mode);
 }

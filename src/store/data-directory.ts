@@ -1,6 +1,6 @@
 /** The data directory: private to its user, and used by one instance of the program at a time. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { EXIT_STATUS, StartupError } from '../errors.ts';
 import { asStartupError, isBusy } from './storage-error.ts';
@@ -15,10 +15,17 @@ const held = new Set<DatabaseSync>();
 
 export function createDataDirectory(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    createWithParents(dataDir);
   } catch (error) {
     throw asStartupError(error, dataDir, dataDir);
   }
+}
+
+/** Node's own recursive `mkdir` never returns for a path such as /proc/data, whose parent exists and takes no entries. */
+function createWithParents(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  if (!existsSync(dirname(path))) createWithParents(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /**

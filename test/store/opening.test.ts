@@ -137,6 +137,10 @@ test('a directory that cannot be written is refused by name', () => {
   });
 });
 
+test('a data directory where nothing can be created is refused, and at once', () => {
+  assert.equal(startupFailure(() => openStore('/proc/nowhere/data')).exitStatus, EXIT_STATUS.cannotCreate);
+});
+
 test('a data directory that is a file is refused', () => {
   using directory = temporaryDirectory();
   const file = join(directory.path, 'file');
