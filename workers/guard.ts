@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
 import {
   CALL_FAULTED,
   GUARD_PROTOTYPES,
@@ -36,14 +36,13 @@ export class ThreadGuard {
   readonly #unbind: (image: number, cleanMs: number) => number;
   readonly #takeLog: (slot: number, output: Buffer, outputBytes: number) => number;
 
-  constructor(settings: WorkerSettings) {
-    const library = koffi.load(settings.guardPath);
+  constructor(library: LibraryHandle, stackBytes: number) {
     const open = library.func(GUARD_PROTOTYPES.open) as (stackBytes: number) => number;
     this.#bind = library.func(GUARD_PROTOTYPES.bind) as Bind;
     this.#call = library.func(GUARD_PROTOTYPES.call) as Call;
     this.#unbind = library.func(GUARD_PROTOTYPES.unbind) as (image: number, cleanMs: number) => number;
     this.#takeLog = library.func(GUARD_PROTOTYPES.takeLog) as (slot: number, out: Buffer, bytes: number) => number;
-    this.slot = open(settings.stackBytes);
+    this.slot = open(stackBytes);
     if (this.slot < 0) throw new Error(`The guard has no room for this thread (${this.slot}).`);
   }
 
@@ -93,8 +92,14 @@ export class ThreadGuard {
 
 let guard: ThreadGuard | null = null;
 
-/** This thread's guard, opened with the first call. */
-export function threadGuard(): ThreadGuard {
-  guard ??= new ThreadGuard(workerData as WorkerSettings);
+/**
+ * This thread's guard, opened with the first call. koffi is loaded here and not with the module: a thread must not be
+ * terminated while koffi loads, and the main thread knows when a task runs, but not when a thread starts.
+ */
+export async function threadGuard(): Promise<ThreadGuard> {
+  if (guard !== null) return guard;
+  const { guardPath, stackBytes } = workerData as WorkerSettings;
+  const { default: koffi } = await import('koffi');
+  guard = new ThreadGuard(koffi.load(guardPath), stackBytes);
   return guard;
 }

@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { POOL_THREADS_MAX } from '../config.ts';
 import type { WorkerSettings, WorkerTask } from '../protocol/worker.ts';
+
+/** Most time for the threads of a blank pool to start; a thread that fails may leave its warm task waiting for ever. */
+const WARM_TIMEOUT_MS = 15_000;
 
 type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
@@ -32,7 +36,9 @@ export class BlankPool {
     });
     // A thread that ends without a task; one with a task rejects the task.
     this.#piscina.on('error', () => (this.#broken = true));
-    this.#warm = Promise.all(Array.from({ length: threads }, () => this.#warmOne()));
+    const task: WorkerTask = { kind: 'warm', begun: new SharedArrayBuffer(4), threads };
+    const tasks = Array.from({ length: threads }, () => this.#warmOne(task));
+    this.#warm = Promise.race([Promise.all(tasks), sleep(WARM_TIMEOUT_MS, null, { ref: false })]);
   }
 
   get threads(): number {
@@ -53,6 +59,20 @@ export class BlankPool {
     return this.#piscina.run(task, options) as Promise<unknown>;
   }
 
+  /** Ends idle threads until `threads` are left (at least 1), one call after the other: two would count the same threads. */
+  trim(threads: number): Promise<void> {
+    this.#trimmed = this.#trimmed.then(() => this.#trim(Math.max(threads, 1)));
+    return this.#trimmed;
+  }
+
+  /** Ends all threads, whatever they do. Not Piscina's `close`, which drops tasks. */
+  async destroy(): Promise<void> {
+    // koffi ends the whole process when its thread is terminated while it loads.
+    await this.#warm;
+    await this.#trimmed;
+    await this.#piscina.destroy();
+  }
+
   async #trim(threads: number): Promise<void> {
     const surplus = Math.min(this.threads - threads, this.#piscina.idleThreads);
     await Promise.all(Array.from({ length: Math.max(0, surplus) }, () => this.#endThread()));
@@ -64,24 +84,12 @@ export class BlankPool {
     await this.#piscina.run(task).catch(() => null);
   }
 
-  async #warmOne(): Promise<void> {
-    const task: WorkerTask = { kind: 'warm' };
+  async #warmOne(task: WorkerTask): Promise<void> {
     try {
       await this.#piscina.run(task);
     } catch {
       this.#broken = true;
     }
-  }
-
-  /** Ends idle threads until `threads` are left (at least 1), one call after the other: two would count the same threads. */
-  trim(threads: number): Promise<void> {
-    this.#trimmed = this.#trimmed.then(() => this.#trim(Math.max(threads, 1)));
-    return this.#trimmed;
-  }
-
-  /** Ends all threads, whatever they do. Not `close`, which drops tasks. */
-  destroy(): Promise<void> {
-    return this.#piscina.destroy();
   }
 }
 

@@ -25,10 +25,17 @@ export interface ImageSpec {
 
 export type WorkerTask =
   /** Loads what every serve needs, so that a swap does not pay for it. */
-  | { readonly kind: 'warm' }
+  | WarmTask
   /** Ends the thread; the task never completes. */
   | { readonly kind: 'end' }
   | ServeTask;
+
+export interface WarmTask {
+  readonly kind: 'warm';
+  /** One word: the warm tasks begun. Each waits for all others, so that no thread takes the task of another one. */
+  readonly begun: SharedArrayBuffer;
+  readonly threads: number;
+}
 
 /** Bind an image, take requests until told to stop, unbind. Completes with a ServeResult when the worker is blank again. */
 export interface ServeTask {

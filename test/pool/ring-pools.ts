@@ -22,9 +22,9 @@ export interface RingPools {
 }
 
 /** A pool factory for one test file; ended after its tests. */
-export async function ringPools(): Promise<RingPools> {
+export async function ringPools(standbyPools = 2): Promise<RingPools> {
   const imagesDir = await mkdtemp(join(tmpdir(), 'images-'));
-  const factory = createPoolFactory({ guardPath: await guardLibrary(), imagesDir, arenaBytes: 64 << 20 });
+  const factory = createPoolFactory({ guardPath: await guardLibrary(), imagesDir, arenaBytes: 64 << 20, standbyPools });
   const made: HandlerPool[] = [];
   after(async () => {
     // Those that a failed test left behind: their threads would keep the process alive.
