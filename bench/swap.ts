@@ -22,7 +22,7 @@ type Sample = Readonly<Record<Part, number>>;
 interface SwapAnswer {
   readonly generation: number;
   readonly swap_ms: number;
-  readonly prepare_ms: number;
+  readonly load_ms: number;
 }
 
 async function drainOf(gateway: RunningGateway, generation: number): Promise<number> {
@@ -41,8 +41,8 @@ async function swapOnce(gateway: RunningGateway, agent: Agent): Promise<Sample> 
   if (first.status !== 200) throw new Error(`the first request after a swap got ${first.status} ${first.error}`);
   return {
     swap_ms: answer.swap_ms,
-    load: answer.prepare_ms,
-    flip: answer.swap_ms - answer.prepare_ms,
+    load: answer.load_ms,
+    flip: answer.swap_ms - answer.load_ms,
     'first request': firstMs,
     drain: await drainOf(gateway, answer.generation - 1),
   };

@@ -1,14 +1,13 @@
 /** Records of the store in the form the API gives them. */
 import type { z } from '@hono/zod-openapi';
 import type { HandlerLogEntry } from '../observe/handler-log.ts';
+import { roundedMs } from '../observe/milliseconds.ts';
 import type { ProcessFigures } from '../protocol/control.ts';
 import type { BuildRecord, EndpointRecord, GenerationRecord, Store } from '../store/records.ts';
 import type { BuildSchema, EndpointSchema, GenerationSchema, HandlerLogSchema } from './schemas.ts';
 
 const time = (ms: number): string => new Date(ms).toISOString();
 const timeOrNull = (ms: number | null): string | null => (ms === null ? null : time(ms));
-/** To the microsecond. */
-export const roundedMs = (ms: number): number => Math.round(ms * 1_000) / 1_000;
 const mutable = <T>(value: T): T => structuredClone(value);
 
 export function buildJson(build: BuildRecord): z.infer<typeof BuildSchema> {

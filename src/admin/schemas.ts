@@ -156,7 +156,7 @@ export const GenerationSchema = z
   .openapi('Generation');
 
 export const DeployedSchema = z
-  .object({ state: StateSchema, generation: z.int(), swap_ms: z.number() })
+  .object({ state: StateSchema, generation: z.int(), swap_ms: z.number(), load_ms: z.number() })
   .openapi('Deployed');
 
 export const CompiledSchema = z.object({ state: StateSchema, build: BuildSchema.nullable() }).openapi('Compiled');

@@ -53,12 +53,13 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   /** Takes over the full state and, with a guard, binds it. */
   async start(request: ControlCalls['start']['request']): Promise<ControlCalls['start']['answer']> {
     this.#deployment.load(request.endpoints);
-    const { guardPath } = request;
-    return { failed: guardPath === null ? [] : await this.#bindAll(guardPath) };
+    const { guardPath, bindsAtOnce } = request;
+    return { failed: guardPath === null ? [] : await this.#bindAll(guardPath, bindsAtOnce) };
   }
 
   async guard({ guardPath }: ControlCalls['guard']['request']): Promise<{ ok: true }> {
-    for (const failure of await this.#bindAll(guardPath)) this.#options.emit({ kind: 'endpoint_failed', ...failure });
+    for (const failure of await this.#bindAll(guardPath, 1))
+      this.#options.emit({ kind: 'endpoint_failed', ...failure });
     return { ok: true };
   }
 
@@ -116,10 +117,10 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     return figures;
   }
 
-  #bindAll(guardPath: string): ReturnType<Deployment['bindAll']> {
+  #bindAll(guardPath: string, bindsAtOnce: number): ReturnType<Deployment['bindAll']> {
     const { imagesDir, handlerMaxMemoryMb } = this.#options.settings;
     const arenaBytes = handlerMaxMemoryMb * MEBIBYTE;
-    return this.#deployment.bindAll(this.#options.createPools({ guardPath, imagesDir, arenaBytes }));
+    return this.#deployment.bindAll(this.#options.createPools({ guardPath, imagesDir, arenaBytes }), bindsAtOnce);
   }
 
   #createDeployment(): Deployment {

@@ -13,6 +13,8 @@ export interface Deployed {
   readonly generation: number;
   /** From the call to every gateway process having flipped, the store's write included. */
   readonly swapMs: number;
+  /** The part of it until the new images were bound and probed in every gateway process. */
+  readonly loadMs: number;
 }
 
 export interface DeployerParts {
@@ -60,8 +62,10 @@ export class Deployer {
     const { generation } = journal.addGeneration(id, build.id);
     let superseded: number | null;
     let serving: GenerationSpec;
+    let loadMs: number;
     try {
       serving = await this.#load(journal.endpoint(id), generation, build);
+      loadMs = performance.now() - startedAt;
       superseded = this.#commitPoint(id, generation);
     } catch (error) {
       await this.#giveUp(id, generation, error);
@@ -70,9 +74,9 @@ export class Deployer {
     const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded);
     const swapMs = performance.now() - startedAt;
     const state = this.#settle(id, requestsLeft);
-    journal.publish({ type: 'swap', endpoint: id, generation, swapMs });
+    journal.publish({ type: 'swap', endpoint: id, generation, swapMs, loadMs });
     this.#parts.onDeployed();
-    return { state, generation, swapMs };
+    return { state, generation, swapMs, loadMs };
   }
 
   async #load(endpoint: EndpointRecord, generation: number, build: BuildRecord): Promise<GenerationSpec> {

@@ -1,5 +1,6 @@
 import type { EventBus, TimedEvent } from './events.ts';
 import type { Logger } from './log.ts';
+import { roundedMs } from './milliseconds.ts';
 
 /** Writes what happens in the control plane to the log, under the names the event stream uses. */
 export function logEvents(events: EventBus, log: Logger): () => void {
@@ -19,18 +20,15 @@ function logEvent(event: TimedEvent, log: Logger): void {
     case 'build_finished': {
       const { id, digest, cached, durationMs } = event.build;
       const fields = { event: 'build_finished', endpoint: event.endpoint, build: id, digest, cached };
-      return log.info({ ...fields, duration_ms: durationMs }, `built ${event.endpoint}`);
+      return log.info({ ...fields, duration_ms: roundedMs(durationMs) }, `built ${event.endpoint}`);
     }
     case 'build_failed':
       return log.warn(
-        { event: 'build_failed', endpoint: event.endpoint, code: event.code, duration_ms: event.durationMs },
+        { event: 'build_failed', endpoint: event.endpoint, code: event.code, duration_ms: roundedMs(event.durationMs) },
         `build of ${event.endpoint} failed`,
       );
     case 'swap':
-      return log.info(
-        { event: 'swap', endpoint: event.endpoint, generation: event.generation, swap_ms: event.swapMs },
-        `${event.endpoint} is served by generation ${event.generation}`,
-      );
+      return logSwap(event, log);
     case 'swap_failed': {
       const { endpoint, generation, code, message } = event;
       return log.warn({ event: 'swap_failed', endpoint, generation, code }, message);
@@ -64,4 +62,10 @@ function logProcess(event: Extract<TimedEvent, { type: 'process' }>, log: Logger
   const fields = { event: 'process', process: pid, state, reason };
   const why = reason === null ? '' : ` (${reason})`;
   log[state === 'ended' && reason !== null ? 'warn' : 'info'](fields, `gateway process ${pid}: ${state}${why}`);
+}
+
+function logSwap(event: Extract<TimedEvent, { type: 'swap' }>, log: Logger): void {
+  const { endpoint, generation, swapMs, loadMs } = event;
+  const fields = { event: 'swap', endpoint, generation, swap_ms: roundedMs(swapMs), load_ms: roundedMs(loadMs) };
+  log.info(fields, `${endpoint} is served by generation ${generation}`);
 }

@@ -25,7 +25,13 @@ export type ControlEvent =
       readonly message: string;
       readonly durationMs: number;
     }
-  | { readonly type: 'swap'; readonly endpoint: string; readonly generation: number; readonly swapMs: number }
+  | {
+      readonly type: 'swap';
+      readonly endpoint: string;
+      readonly generation: number;
+      readonly swapMs: number;
+      readonly loadMs: number;
+    }
   | {
       readonly type: 'swap_failed';
       readonly endpoint: string;

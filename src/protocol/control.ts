@@ -70,6 +70,8 @@ export interface ControlCalls {
       readonly guardPath: string | null;
       readonly version: number;
       readonly endpoints: readonly EndpointSpec[];
+      /** Binds under way at once; 1 after a process died while binding, so that the next death names its cause. */
+      readonly bindsAtOnce: number;
     };
     answer: { readonly failed: readonly ({ readonly endpoint: string } & BindFailure)[] };
   };

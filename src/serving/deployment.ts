@@ -20,9 +20,6 @@ export interface DeploymentOptions {
 
 export type GenerationBindFailure = { readonly endpoint: string; readonly generation: number } & BindFailure;
 
-/** Binds at once at start; more would only wait for the disk and the processors. */
-const START_CONCURRENCY = 4;
-
 /** Everything this process serves, and the control plane's calls that change it. */
 export class Deployment {
   readonly #options: DeploymentOptions;
@@ -30,6 +27,7 @@ export class Deployment {
   readonly #surroundings: GenerationSurroundings;
   readonly #endpoints = new Map<string, Endpoint>();
   #pools: PoolFactory | null = null;
+  #ending = false;
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -71,10 +69,10 @@ export class Deployment {
    * Binds one image of every deployed endpoint, as long as there are threads; the others stay asleep. From here on pools
    * come from `factory`. Gives the endpoints that could not be bound.
    */
-  async bindAll(factory: PoolFactory): Promise<readonly GenerationBindFailure[]> {
+  async bindAll(factory: PoolFactory, bindsAtOnce: number): Promise<readonly GenerationBindFailure[]> {
     this.#pools = factory;
     const failed: GenerationBindFailure[] = [];
-    const queue = new PQueue({ concurrency: START_CONCURRENCY });
+    const queue = new PQueue({ concurrency: bindsAtOnce });
     for (const { id, serving } of this.#endpoints.values()) {
       if (serving === null) continue;
       void queue.add(async () => {
@@ -129,6 +127,7 @@ export class Deployment {
 
   /** Drains everything, each generation within its endpoint's drain timeout; resolves when nothing is mapped. */
   async drainAll(): Promise<void> {
+    this.#ending = true;
     const drains: Promise<void>[] = [];
     for (const endpoint of this.#endpoints.values()) {
       const { serving, spec } = endpoint;
@@ -142,7 +141,8 @@ export class Deployment {
   }
 
   #flip(endpoint: Endpoint, before: EndpointSpec | null, spec: EndpointSpec | null): void {
-    const wanted = spec?.serving ?? null;
+    // A process that ends still hears of deploys, so that it answers nothing old after them; it loads nothing any more.
+    const wanted = this.#ending ? null : (spec?.serving ?? null);
     const old = endpoint.serving;
     if (old !== null && old.number === wanted?.generation) {
       old.forgiveFailures();

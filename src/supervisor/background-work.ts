@@ -15,15 +15,22 @@ export interface BackgroundParts {
   readonly log: Logger;
 }
 
+export interface BackgroundWork {
+  /** The store was empty when the program started: somebody tries it for the first time. */
+  readonly isNew: boolean;
+  /** Builds for an older ABI. */
+  readonly outdated: readonly BuildRecord[];
+}
+
 const EXAMPLE = { id: 'hello', file: new URL('../../handlers/hello.rs', import.meta.url) };
 
 /** What goes on behind the ready line, one after the other: nothing that serves waits for it. Never rejects. */
-export async function workInBackground(parts: BackgroundParts, outdated: readonly BuildRecord[]): Promise<void> {
+export async function workInBackground(parts: BackgroundParts, work: BackgroundWork): Promise<void> {
   const { compiler, guard, log } = parts;
   await warnWithoutRust(log);
   await buildGuard(guard, log);
-  await deployExample({ ...parts, ...EXAMPLE });
-  for (const build of outdated) await rebuild(parts, build);
+  if (work.isNew) await deployExample({ ...parts, ...EXAMPLE });
+  for (const build of work.outdated) await rebuild(parts, build);
   await compiler.prime();
 }
 

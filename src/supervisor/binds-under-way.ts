@@ -35,9 +35,22 @@ export class BindsUnderWay {
 /** Processes a bind may kill before its endpoint goes to `error`. */
 const DEATHS_MAX = 2;
 
-/** Counts the processes that died while they bound the same generation. */
+/**
+ * Counts the processes that died while they bound the same generation. The first death may have several candidates; the
+ * next process binds one after the other, so that a second death has only one.
+ */
 export class DeadlyBinds {
   readonly #deaths = new Map<string, number>();
+
+  /** A process has died in a bind, and it is not known whether that was the cause. */
+  get any(): boolean {
+    return this.#deaths.size > 0;
+  }
+
+  /** The bind was finished by a process: it was not what the others died of. */
+  survived(endpoint: string, generation: number): void {
+    this.#deaths.delete(keyOf(endpoint, generation));
+  }
 
   /** @returns the binds that have now killed too many. */
   record(binds: BindsUnderWay): readonly { readonly endpoint: string; readonly generation: number }[] {

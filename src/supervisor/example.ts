@@ -2,23 +2,20 @@ import { readFile } from 'node:fs/promises';
 import { AdminError } from '../errors.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
 import type { Logger } from '../observe/log.ts';
-import type { Store } from '../store/records.ts';
 
 /** First line of a shipped example: `//! Route: GET /hello`. */
 const ROUTE_LINE = /^\/\/! Route: ([A-Z]+) (\/\S*)$/m;
 
 export interface ExampleOptions {
-  readonly store: Store;
   readonly lifecycle: Lifecycle;
   readonly log: Logger;
   readonly file: URL;
   readonly id: string;
 }
 
-/** On an empty store, creates and deploys the shipped example, so that there is something to call. Never rejects. */
+/** Creates and deploys the shipped example, so that there is something to call. Never rejects. */
 export async function deployExample(options: ExampleOptions): Promise<void> {
-  const { store, log, id } = options;
-  if (store.endpoints({ limit: 1 }).length > 0) return;
+  const { log, id } = options;
   try {
     await deploy(options);
   } catch (error) {

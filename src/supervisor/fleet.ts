@@ -35,6 +35,8 @@ const POLL_INTERVAL_MS = 1_000;
 const SERVING_TIMEOUT_MS = 30_000;
 const ABANDON_TIMEOUT_MS = 10_000;
 const PREPARE_ATTEMPTS = 2;
+/** Binds under way at once while a process starts; more would only wait for the disk and the processors. */
+const BINDS_AT_ONCE = 4;
 
 /** The gateway processes: keeps their number up, gives each the newest state, and speaks to all as one data plane. */
 export class Fleet implements DataPlane {
@@ -178,7 +180,11 @@ export class Fleet implements DataPlane {
   async #bringUp(member: Member): Promise<void> {
     try {
       const { guard, settings } = this.#options;
-      const { served, failed } = await member.bringUp(this.#state, settings, () => guard.path);
+      const { served, failed } = await member.bringUp(this.#state, {
+        settings,
+        guard: () => guard.path,
+        bindsAtOnce: this.#deadlyBinds.any ? 1 : BINDS_AT_ONCE,
+      });
       this.#backOff.reset();
       this.#tell(member, 'serving', null);
       this.#listener?.started(served, failed);
@@ -194,6 +200,7 @@ export class Fleet implements DataPlane {
   #receive(member: Member, event: GatewayEvent): void {
     const { pid } = member.process;
     member.note(event);
+    if (event.kind === 'bound') this.#deadlyBinds.survived(event.endpoint, event.generation);
     if (event.kind === 'replace_me') this.#replace(member);
     else if (event.kind === 'retired') this.#listener?.retired(pid, event);
     else if (event.kind === 'endpoint_failed') this.#listener?.endpointFailed(event.endpoint, event.generation, event);

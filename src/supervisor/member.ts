@@ -28,6 +28,13 @@ export interface Started {
   readonly failed: readonly ({ readonly endpoint: string } & BindFailure)[];
 }
 
+export interface BringUpOptions {
+  readonly settings: DataPlaneSettings;
+  /** Path of the guard, or null while it is not built. */
+  readonly guard: () => string | null;
+  readonly bindsAtOnce: number;
+}
+
 /** What a process without guard has not bound: everything. It does when the guard comes. */
 function withoutGuard(served: readonly EndpointSpec[]): Started['failed'] {
   const failure = { code: 'guard_missing', message: 'The guard library, which loads handlers, is not built.' };
@@ -67,11 +74,12 @@ export class Member {
    * Gives the process the newest state, also what is committed while it starts, and lets it accept. Between the last
    * look at the version and `serving` nothing is awaited, so no commit falls in between.
    */
-  async bringUp(state: DesiredState, settings: DataPlaneSettings, guard: () => string | null): Promise<Started> {
+  async bringUp(state: DesiredState, options: BringUpOptions): Promise<Started> {
+    const { settings, guard, bindsAtOnce } = options;
     const served = state.endpoints();
     const { version } = state;
     const guardPath = guard();
-    const start = { settings, guardPath, version, endpoints: served };
+    const start = { settings, guardPath, version, endpoints: served, bindsAtOnce };
     const { failed: notBound } = await this.process.call('start', start, START_TIMEOUT_MS);
     const failed = guardPath === null ? withoutGuard(served) : notBound;
     this.#version = version;

@@ -76,6 +76,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
   shutdown.add('builds', () => compiler.close());
   shutdown.listen();
 
+  const isNew = plane.store.endpoints({ limit: 1 }).length === 0;
   const outdated = await startDataPlane(settings, plane);
   const server = await serveAdmin(createAdminApp(adminParts(options, plane, key)), adminSocket.fd);
   shutdown.add('admin API', () => stopAdmin(server));
@@ -85,7 +86,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
   log
     .child({}, { level: 'info' })
     .info({ event: 'ready', gateway: gatewaySocket.url, admin: adminSocket.url, version }, 'ready');
-  void workInBackground(plane, outdated);
+  void workInBackground(plane, { isNew, outdated });
 }
 
 function createObservers({ settings, unknownVariables }: SupervisorOptions): Observers {

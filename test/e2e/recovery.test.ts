@@ -13,6 +13,8 @@ const KILLS = Number(process.env['KILLS'] ?? 50);
 
 test('a restart brings every deployed endpoint back from its artifact, without compiling', async () => {
   const first = await RunningGateway.start();
+  await first.log(line => line.event === 'example_ready', 60_000);
+  await first.must('DELETE', '/endpoints/hello');
   await first.deploy('kept', { code: answering('kept') });
   await first.deploy('parked', { code: answering('parked') });
   await first.must('POST', '/endpoints/parked/undeploy');
@@ -25,6 +27,7 @@ test('a restart brings every deployed endpoint back from its artifact, without c
   });
   assert.equal(await (await second.fetch('/kept')).text(), 'kept');
   assert.equal((await second.fetch('/parked')).status, 503);
+  assert.equal((await second.fetch('/hello')).status, 404, 'the example comes to an empty store only');
   const { state, generation } = await second.must('GET', '/endpoints/kept');
   assert.deepEqual({ state, generation }, { state: 'loaded', generation: 1 });
   const missing = await second.log(line => line.level === 'warn' && /rust/i.test(JSON.stringify(line)));

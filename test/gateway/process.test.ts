@@ -42,7 +42,7 @@ class ProcessUnderTest {
 
   start(): Promise<GatewayToSupervisor> {
     const endpoints = [endpointSpec('up', { method: 'POST' }, null)];
-    return this.call('start', { settings: TEST_SETTINGS, guardPath: null, version: 1, endpoints });
+    return this.call('start', { settings: TEST_SETTINGS, guardPath: null, version: 1, endpoints, bindsAtOnce: 4 });
   }
 
   [Symbol.dispose](): void {

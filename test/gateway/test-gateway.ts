@@ -68,7 +68,7 @@ export class TestGateway {
     const gateway = new TestGateway(options);
     const endpoints = options.endpoints ?? [endpointSpec('hello', {})];
     const settings = { ...TEST_SETTINGS, ...options.settings };
-    await gateway.plane.start({ settings, guardPath: '/guard', version: 1, endpoints });
+    await gateway.plane.start({ settings, guardPath: '/guard', version: 1, endpoints, bindsAtOnce: 4 });
     await gateway.plane.accept();
     return gateway;
   }

@@ -11,7 +11,7 @@ test('a deploy prepares everywhere, writes, flips and answers with state, genera
   await plane.lifecycle.compile('a');
   assert.equal(plane.state('a'), 'compiled');
   const deployed = await plane.lifecycle.deploy('a');
-  assert.deepEqual({ ...deployed, swapMs: 0 }, { state: 'loaded', generation: 1, swapMs: 0 });
+  assert.deepEqual({ ...deployed, swapMs: 0, loadMs: 0 }, { state: 'loaded', generation: 1, swapMs: 0, loadMs: 0 });
   assert.ok(deployed.swapMs > 0);
   assert.equal(plane.served('a'), 'one');
   assert.deepEqual(plane.dataPlane.calls, ['commit a none', 'prepare a 1', 'commit a 1']);

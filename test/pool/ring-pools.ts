@@ -18,7 +18,7 @@ delete process.env['RUST_BACKTRACE'];
 export interface RingPools {
   readonly factory: PoolFactory;
   readonly imagesDir: string;
-  make(limits?: Partial<PoolLimits>, artifactPath?: string): Promise<PoolUnderTest>;
+  readonly make: (limits?: Partial<PoolLimits>, artifactPath?: string) => Promise<PoolUnderTest>;
 }
 
 /** A pool factory for one test file; ended after its tests. */

@@ -198,7 +198,7 @@ describe('a start', () => {
     const h = new Harness();
     h.factory.bindFailure = ({ endpoint }) => (endpoint === 'b' ? { code: 'open_failed', message: 'no file' } : null);
     h.deployment.load([spec('a', 1), spec('b', 4), spec('c', null)]);
-    assert.deepEqual(await h.deployment.bindAll(h.factory), [
+    assert.deepEqual(await h.deployment.bindAll(h.factory, 4), [
       { endpoint: 'b', generation: 4, code: 'open_failed', message: 'no file' },
     ]);
     assert.equal(h.factory.pool('a', 1).images, 1);
@@ -215,7 +215,7 @@ describe('a start', () => {
     const h = new Harness();
     h.deployment.load([spec('a', 1)]);
     assert.equal(h.request('a').taken, false);
-    await h.deployment.bindAll(h.factory);
+    await h.deployment.bindAll(h.factory, 4);
     assert.equal(h.request('a').taken, true);
   });
 });

@@ -49,7 +49,7 @@ export class Harness {
   /** Starts with these endpoints, all bound. */
   async start(...specs: EndpointSpec[]): Promise<void> {
     this.deployment.load(specs);
-    await this.deployment.bindAll(this.factory);
+    await this.deployment.bindAll(this.factory, 4);
   }
 
   endpoint(id: string): Endpoint {

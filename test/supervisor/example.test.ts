@@ -18,12 +18,12 @@ async function deploy(plane: ControlPlane): Promise<Record<string, unknown>[]> {
       done();
     },
   });
-  const { store, lifecycle } = plane;
-  await deployExample({ store, lifecycle, log: pino(write), file: FILE, id: 'hello' });
+  const { lifecycle } = plane;
+  await deployExample({ lifecycle, log: pino(write), file: FILE, id: 'hello' });
   return lines;
 }
 
-test('on an empty store the shipped example is deployed at the route its first line names', async () => {
+test('the shipped example is deployed at the route its first line names', async () => {
   await using plane = await ControlPlane.open();
   const lines = await deploy(plane);
   const endpoint = plane.store.endpoint('hello');
@@ -32,13 +32,6 @@ test('on an empty store the shipped example is deployed at the route its first l
     lines.map(({ event }) => event),
     ['example', 'example_ready'],
   );
-});
-
-test('a store with endpoints is left as it is', async () => {
-  await using plane = await ControlPlane.open();
-  await plane.create('mine');
-  await deploy(plane);
-  assert.equal(plane.store.endpoint('hello'), null);
 });
 
 test('without cargo a warning says how to get it', async () => {

@@ -168,6 +168,8 @@ test('an endpoint whose bind killed two processes goes to error, the others come
   await using test = await TestFleet.open({ deadly: 'bad' });
   await test.start(endpoint('good', 1), endpoint('bad', 4));
   assert.deepEqual(test.failed, ['bad 4 process_died']);
+  // After a death with several candidates, one bind after the other: the next death names its cause.
+  assert.deepEqual(test.logs('concurrency'), [{ bindsAtOnce: 4 }, { bindsAtOnce: 1 }, { bindsAtOnce: 4 }]);
   assert.deepEqual(test.logs('start').at(-1), {
     serving: [
       ['good', 1],

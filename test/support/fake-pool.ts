@@ -17,7 +17,7 @@ import type {
 export interface FakeCall {
   /** Aborted when the request is dropped: at its deadline, when the client leaves, in a forced drain. */
   readonly signal: AbortSignal;
-  log(message: string): void;
+  readonly log: (message: string) => void;
 }
 
 /** Answers one request; throwing is a panic. */

@@ -2,7 +2,8 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
 import type { Deployed } from '../../lifecycle/deployer.ts';
 import { answers, ok } from '../answers.ts';
-import { endpointJson, generationJson, roundedMs } from '../json.ts';
+import { roundedMs } from '../../observe/milliseconds.ts';
+import { endpointJson, generationJson } from '../json.ts';
 import type { AdminParts } from '../parts.ts';
 import {
   DeployedSchema,
@@ -52,8 +53,8 @@ const generations = createRoute({
 
 const GENERATIONS_SHOWN = 100;
 
-function deployedJson({ state, generation, swapMs }: Deployed): z.infer<typeof DeployedSchema> {
-  return { state, generation, swap_ms: roundedMs(swapMs) };
+function deployedJson({ state, generation, swapMs, loadMs }: Deployed): z.infer<typeof DeployedSchema> {
+  return { state, generation, swap_ms: roundedMs(swapMs), load_ms: roundedMs(loadMs) };
 }
 
 export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPlane }: AdminParts): void {
