@@ -12,6 +12,9 @@ type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
 const WORKER_FILE = fileURLToPath(new URL('../../workers/handler.ts', import.meta.url));
 
+/** A worker's own objects are small and short-lived: its handlers' memory is not V8's. */
+const YOUNG_GENERATION_MB = 4;
+
 /** A Piscina pool whose threads have no image, or not yet: what a generation's pool is made of. */
 export class BlankPool {
   readonly #piscina: Piscina;
@@ -32,6 +35,7 @@ export class BlankPool {
       atomics: 'disabled',
       // Not the main thread's: a loader given to it (tests run under tsx) would cost every thread its start time.
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       recordTiming: false,
     });
     // A thread that ends without a task; one with a task rejects the task.
