@@ -8,6 +8,9 @@ import { RunningGateway, type ApiData } from '../support/gateway.ts';
 let gateway: RunningGateway;
 before(async () => {
   gateway = await RunningGateway.start();
+  // What is counted here is what is made here.
+  await gateway.log(line => line.event === 'example_ready', 60_000);
+  await gateway.must('DELETE', '/endpoints/hello');
   await gateway.deploy('plain', { code: answering('one') });
   await gateway.redeploy('plain', answering('two'));
   await gateway.deploy('faulty', kit());
@@ -29,7 +32,7 @@ const SAMPLES: readonly RegExp[] = [
   /^rust_edge_gateway_request_duration_seconds_bucket\{le="0.005",endpoint="faulty"\} \d+$/m,
   /^rust_edge_gateway_request_duration_seconds_count\{endpoint="faulty"\} 3$/m,
   /^rust_edge_gateway_swap_duration_seconds_count \d+$/m,
-  /^rust_edge_gateway_drain_duration_seconds_count 1$/m,
+  /^rust_edge_gateway_drain_duration_seconds_count 2$/m,
   /^rust_edge_gateway_compile_duration_seconds_count \d+$/m,
   /^rust_edge_gateway_requests_in_flight\{endpoint="faulty"\} 0$/m,
   /^rust_edge_gateway_queue_length\{endpoint="faulty"\} 0$/m,
