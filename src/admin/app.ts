@@ -1,5 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { Context } from 'hono';
+import type { Context, Env, MiddlewareHandler } from 'hono';
 import { AdminError } from '../errors.ts';
 import { answerErrors, refuseInvalid } from './answers.ts';
 import { requireKey, sameSite } from './guards.ts';
@@ -44,10 +44,13 @@ export function createAdminApp(parts: AdminParts): OpenAPIHono {
   return app;
 }
 
+function unlessOpen(guard: MiddlewareHandler): MiddlewareHandler {
+  return async (c: Context<Env, string>, next) => (OPEN_PATHS.has(c.req.path) ? next() : guard(c, next));
+}
+
 function addGuards(app: OpenAPIHono, { key, allowedHosts }: AdminParts): void {
-  const guards = [sameSite(allowedHosts), requireKey(key)] as const;
-  app.use('*', async (c, next) => (OPEN_PATHS.has(c.req.path) ? next() : guards[0](c, next)));
-  app.use('/api/*', async (c, next) => (OPEN_PATHS.has(c.req.path) ? next() : guards[1](c, next)));
+  app.use('*', unlessOpen(sameSite(allowedHosts)));
+  app.use('/api/*', unlessOpen(requireKey(key)));
   app.use('/api/*', limitBody, readJson);
 }
 

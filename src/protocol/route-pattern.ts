@@ -25,7 +25,6 @@ export type PatternResult =
   | { readonly ok: false; readonly message: string };
 
 const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-// eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const FORBIDDEN_CHARACTER = /[\0-\x20\x7f?#\\]|\s/;
 
 class PatternError extends Error {

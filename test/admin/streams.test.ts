@@ -9,7 +9,7 @@ async function readUntil(response: Response, pattern: RegExp): Promise<string> {
   assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
   const decoder = new TextDecoder();
   let text = '';
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     text += decoder.decode(chunk, { stream: true });
     if (pattern.test(text)) break;
   }

@@ -18,7 +18,8 @@ test('the project folder is laid out as documented, and cargo build --release wo
   }
   assert.equal(readFileSync(join(folder, 'src/lib.rs'), 'utf8'), answering('x'));
   writeFileSync(join(folder, 'src/lib.rs'), answering('by hand'));
-  const { CARGO_TARGET_DIR: _, ...env } = process.env;
+  const env = { ...process.env };
+  delete env['CARGO_TARGET_DIR'];
   execFileSync('cargo', ['build', '--release', '--offline', '--quiet'], { cwd: folder, env });
   const library = readFileSync(join(folder, 'target/release/libhandler_greet_me.so'));
   assert.ok(library.includes('by hand'));

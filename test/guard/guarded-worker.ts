@@ -86,6 +86,7 @@ const commands: Commands = {
 };
 
 parentPort?.on('message', ({ id, name, args }: { id: number; name: keyof Commands; args: never[] }) => {
-  const command = commands[name] as (...args: never[]) => unknown;
-  parentPort?.postMessage({ id, result: command(...args) });
+  const entries = Object.entries<(...args: never[]) => unknown>({ ...commands });
+  const result = new Map(entries).get(name)?.(...args);
+  parentPort?.postMessage({ id, result });
 });

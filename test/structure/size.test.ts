@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSource, sourceFiles } from '../support/source-tree.ts';
 
-/** Most lines of a file. Function size is the linters' business: oxlint's max-lines-per-function, clippy's too_many_lines. */
+/** Most lines of a file. Function size is the linters' business: eslint's max-lines-per-function, clippy's too_many_lines. */
 const FILE_LINES_MAX = 400;
 /** Most files of one folder: past it the room is crowded and wants splitting. */
 const FOLDER_FILES_MAX = 20;
