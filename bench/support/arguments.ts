@@ -6,7 +6,7 @@ export function readNumbers<const T extends Record<string, number>>(defaults: T)
   const { values } = parseArgs({ options });
   const entries = Object.entries(defaults).map(([name, fallback]) => {
     const value = Number(values[name] ?? fallback);
-    if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} takes a whole number from 1`);
+    if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} takes a whole number`);
     return [name, value] as const;
   });
   return Object.fromEntries(entries) as { [K in keyof T]: number };

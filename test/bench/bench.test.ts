@@ -20,6 +20,16 @@ async function bench(
   return { stdout, rows };
 }
 
+test('bench:compile prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('compile', ['--endpoints', '1']);
+  assert.match(stdout, /one-line edit/);
+  assert.deepEqual(
+    rows.map(row => row['ms']),
+    ['first compile', 'one-line edit', 'built before', 'edit to live'],
+  );
+  assert.ok(rows.every(row => Number(row['median']) > 0));
+});
+
 test('bench:swap prints a table and writes JSON', async () => {
   const { stdout, rows } = await bench('swap', ['--seconds', '1']);
   assert.match(stdout, /swaps under 32 clients; \d+ requests, 0 failed/);

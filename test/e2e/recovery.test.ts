@@ -1,7 +1,7 @@
 /** What survives: restarts, kills at any moment, the death of a gateway process. `KILLS=50` is the number of random kills. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
@@ -35,6 +35,28 @@ test('a restart brings every deployed endpoint back from its artifact, without c
   await second.must('PUT', '/endpoints/kept/code', { code: answering('changed') });
   const { status, error } = await second.api('POST', '/endpoints/kept/compile');
   assert.deepEqual([status, error.code], [503, 'toolchain_missing']);
+});
+
+test('error: a deployed endpoint whose library is damaged says so after a restart, the others serve, a compile and deploy mend it', async () => {
+  const first = await RunningGateway.start();
+  await first.deploy('sound', { code: answering('sound') });
+  await first.deploy('damaged', { code: answering('mended') });
+  const { build } = (await first.must('GET', '/endpoints/damaged')) as unknown as { build: { digest: string } };
+  await first.stop('SIGTERM');
+  const artifact = join(first.folder, 'data', 'artifacts', `${build.digest}.so`);
+  await chmod(artifact, 0o600);
+  await writeFile(artifact, 'no library');
+
+  await using second = await RunningGateway.start({ folder: first.folder });
+  assert.equal(await (await second.fetch('/sound')).text(), 'sound');
+  const refused = await second.fetch('/damaged');
+  assert.deepEqual([refused.status, ((await refused.json()) as ApiData)['code']], [503, 'endpoint_not_loaded']);
+  const { state, last_error: error } = await second.must('GET', '/endpoints/damaged');
+  assert.equal(state, 'error');
+  assert.match(JSON.stringify(error), /"code":"load_failed"/);
+  await second.must('POST', '/endpoints/damaged/deploy', { compile: true });
+  assert.equal(await (await second.fetch('/damaged')).text(), 'mended');
+  assert.equal((await second.must('GET', '/endpoints/damaged'))['state'], 'loaded');
 });
 
 test('SIGTERM lets requests in flight finish and ends with status 0', async () => {
