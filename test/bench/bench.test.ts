@@ -54,3 +54,11 @@ test('bench:dispatch prints a table and writes JSON', async () => {
   );
   assert.ok(rows.every(row => Number(row['requests/s']) > 0));
 });
+
+test('bench:sleep prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('sleep', ['--seconds', '1', '--connections', '100']);
+  assert.match(stdout, /one worker thread/);
+  assert.equal(rows.length, 1);
+  assert.ok(Number(rows[0]?.['p50 ms']) >= 50, 'they did sleep');
+  assert.equal(rows[0]?.['errors'], 0);
+});
