@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { LIMITS } from '../config.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import { createPoolFactory } from '../pool/factory.ts';
 import { systemClock } from '../serving/clock.ts';
@@ -57,7 +58,9 @@ function handlersFor(plane: { current: DataPlane | null }, channel: ControlChann
 function listen(server: Server): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ fd: LISTENING_DESCRIPTOR }, () => {
+    // Node calls listen(2) again, and would cut the supervisor's backlog down to 511. For a descriptor it takes the
+    // backlog as an argument only, not as an option.
+    server.listen({ fd: LISTENING_DESCRIPTOR }, LIMITS.listenBacklog, () => {
       server.off('error', reject);
       resolve();
     });

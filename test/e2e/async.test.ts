@@ -8,7 +8,7 @@ import { get } from '../support/load.ts';
 test('a thousand requests that each sleep 50 ms wait side by side on one worker thread', async t => {
   await using gateway = await RunningGateway.start({ settings: { HANDLER_THREADS: '1' } });
   await gateway.deploy('sleepy', { code: sleeping('awake') });
-  const agent = new Agent({ keepAlive: true, maxSockets: 1000 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1000, maxFreeSockets: 1000 });
   const all = (ms: number): Promise<{ status: number | null; body: string }[]> =>
     Promise.all(Array.from({ length: 1000 }, () => get(`${gateway.url}/sleepy?ms=${ms}`, agent)));
 

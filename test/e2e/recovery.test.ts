@@ -1,7 +1,9 @@
 /** What survives: restarts, kills at any moment, the death of a gateway process. `KILLS=50` is the number of random kills. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
@@ -82,6 +84,18 @@ test('a gateway process that dies is restarted, and clients that wait in the soc
   });
   assert.notEqual(next, pid);
   assert.match(await gateway.metrics(), /rust_edge_gateway_process_restarts_total\{reason="[^"]+"\} 1\n/);
+});
+
+test('a thousand connections wait in the socket while no process accepts', async () => {
+  await using gateway = await RunningGateway.start();
+  const [pid = 0] = await gateway.servingPids();
+  process.kill(pid, 'SIGSTOP');
+  const { hostname, port } = new URL(gateway.url);
+  const sockets = Array.from({ length: 1000 }, () => connect(Number(port), hostname));
+  await Promise.all(sockets.map(async socket => once(socket, 'connect')));
+  process.kill(pid, 'SIGCONT');
+  assert.equal((await gateway.fetch('/nowhere')).status, 404);
+  for (const socket of sockets) socket.destroy();
 });
 
 test('several gateway processes all flip before a deploy returns', async () => {
