@@ -261,6 +261,8 @@ export const LIMITS = {
   portRetryMs: 2_000,
   /** A gateway process that has not acknowledged a commit after so long is replaced. */
   commitTimeoutMs: 1_000,
+  /** A gateway process that has given no figures for so long hangs, and is replaced. */
+  unresponsiveMs: 10_000,
   /** Blank pools kept warm per gateway process. */
   standbyPools: 2,
   /** Native stack of a worker thread's guarded calls, in bytes. */

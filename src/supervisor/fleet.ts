@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import { LIMITS } from '../config.ts';
 import { AdminError } from '../errors.ts';
 import type { DataPlane, DataPlaneListener, ProcessId } from '../lifecycle/data-plane.ts';
 import type { EventBus } from '../observe/events.ts';
@@ -109,6 +110,8 @@ export class Fleet implements DataPlane {
       if (fresh !== null) {
         this.#options.figures.update(member.process.pid, fresh);
         this.#listener?.polled(member.process.pid, fresh);
+      } else if (member.state === 'serving' && member.silentMs > LIMITS.unresponsiveMs) {
+        member.kill('unresponsive');
       }
       return fresh ?? member.figures;
     });

@@ -53,6 +53,7 @@ export class Member {
   killReason: string | null = null;
   faults = 0;
   #figures: ProcessFigures | null = null;
+  #answeredAt = performance.now();
   #version = 0;
   #hasGuard = false;
 
@@ -88,6 +89,7 @@ export class Member {
       for (const change of missed) await this.commit(change, START_TIMEOUT_MS);
     }
     this.state = 'serving';
+    this.#answeredAt = performance.now();
     await this.process.call('accept', {}, START_TIMEOUT_MS);
     return { served, failed };
   }
@@ -119,10 +121,16 @@ export class Member {
     return draining;
   }
 
+  /** How long it has given no figures, in milliseconds. */
+  get silentMs(): number {
+    return performance.now() - this.#answeredAt;
+  }
+
   /** Fresh figures, or null when the process does not give them in time. */
   async poll(): Promise<ProcessFigures | null> {
     try {
       this.#figures = await this.process.call('figures', {}, FIGURES_TIMEOUT_MS);
+      this.#answeredAt = performance.now();
       return this.#figures;
     } catch {
       return null;

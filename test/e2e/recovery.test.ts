@@ -86,6 +86,22 @@ test('a gateway process that dies is restarted, and clients that wait in the soc
   assert.match(await gateway.metrics(), /rust_edge_gateway_process_restarts_total\{reason="[^"]+"\} 1\n/);
 });
 
+test('a gateway process that hangs is replaced, and the deploy that waits for it succeeds', async () => {
+  await using gateway = await RunningGateway.start({ settings: { PROCESSES: '2' } });
+  await gateway.deploy('patient', { code: answering('old') });
+  await gateway.must('PUT', '/endpoints/patient/code', { code: answering('new') });
+  await gateway.must('POST', '/endpoints/patient/compile');
+  const [hung = 0] = await gateway.servingPids();
+  process.kill(hung, 'SIGSTOP');
+  await gateway.must('POST', '/endpoints/patient/deploy');
+  assert.equal(await (await gateway.fetch('/patient')).text(), 'new');
+  await eventually('two others serve', async () => {
+    const pids = await gateway.servingPids();
+    return pids.length === 2 && !pids.includes(hung);
+  });
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="unresponsive"\} 1\n/);
+});
+
 test('a thousand connections wait in the socket while no process accepts', async () => {
   await using gateway = await RunningGateway.start();
   const [pid = 0] = await gateway.servingPids();
