@@ -89,6 +89,26 @@ const SETTINGS = {
   HANDLERS_DIR: setting(directory, resolve('handlers'), 'one Cargo project per endpoint'),
   BUILD_DIR: setting(directory, resolve('.cache'), 'what builds share; may be deleted at any time'),
   PROCESSES: setting(number(1, 64, { whole: true }), 1, 'gateway processes'),
+  SPARE_PROCESSES: setting(
+    number(0, 8, { whole: true }),
+    1,
+    'warm gateway processes, everything loaded, that take over when one ends',
+  ),
+  INTERRUPTS_MAX: setting(
+    number(0, 1_000_000_000, { whole: true }),
+    100_000,
+    'interrupted calls after which a gateway process is replaced by a fresh one; 0 = any number',
+  ),
+  CRASH_LOOP_FAULTS: setting(
+    number(0, 1_000_000, { whole: true }),
+    20,
+    'crashes of an endpoint in a row, no good answer between, that put it to error; 0 = never',
+  ),
+  BAKE_SECS: setting(
+    seconds(0),
+    60,
+    'after a deploy, an endpoint that comes into a crash loop within this time is rolled back; 0 = never',
+  ),
   HANDLER_THREADS: setting(
     number(1, POOL_THREADS_MAX, { whole: true }),
     Math.min(cores, POOL_THREADS_MAX),
@@ -106,6 +126,16 @@ const SETTINGS = {
     10_000,
     'most requests started and not finished, per endpoint',
   ),
+  CONNECTIONS_MAX: setting(
+    number(1, 1_000_000, { whole: true }),
+    10_000,
+    'most client connections of one gateway process; further ones are closed at once',
+  ),
+  HEADERS_KB_MAX: setting(number(1, 1_024, { whole: true, unit: ' of KiB' }), 16, 'largest header block of a request'),
+  HEADERS_TIMEOUT_SECS: setting(seconds(1), 20, 'most a client may take to send the headers of a request'),
+  RECEIVE_TIMEOUT_SECS: setting(seconds(1), 300, 'most a client may take to send a whole request'),
+  SEND_STALL_SECS: setting(seconds(1), 30, 'a client that takes nothing of its response for so long is disconnected'),
+  KEEP_ALIVE_SECS: setting(seconds(1), 75, 'time an idle connection is kept open for its next request'),
   TRUSTED_PROXIES: setting(
     list('addresses or CIDR ranges', isAddressOrRange),
     [],
@@ -253,8 +283,6 @@ export const LIMITS = {
   logLinesKept: 1_000,
   /** Largest body of an admin call; source code is the largest thing sent. */
   adminBodyBytesMax: 4 * 1024 * 1024,
-  /** Header block of one request, in bytes; past it 431. Node's own default, named here because error texts rely on it. */
-  headerBytesMax: 16 * 1024,
   /** Waiting connections of the public socket, until a gateway process accepts them; the kernel caps it at somaxconn. */
   listenBacklog: 4_096,
   /** Time a taken port is retried at start: the processes of a predecessor may still be closing theirs. */

@@ -4,7 +4,6 @@ import { Hono } from 'hono';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { LIMITS } from '../config.ts';
 import { PUBLIC_ERRORS, type PublicErrorCode } from '../errors.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
 import { Connection } from './connection.ts';
@@ -103,7 +102,7 @@ export class Listener {
   #createServer(): Server<typeof PublicRequest> {
     const options = {
       IncomingMessage: PublicRequest,
-      maxHeaderSize: LIMITS.headerBytesMax,
+      maxHeaderSize: 16 * 1024,
       // A missing Host is answered by us: Node's answer has neither our body nor a request id.
       requireHostHeader: false,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,

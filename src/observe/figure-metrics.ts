@@ -56,9 +56,9 @@ function requestSamples(figures: ProcessFigures): Sample[] {
   return [...byLabel(figures.endpoints, 'status', endpoint => endpoint.requests), ...unrouted];
 }
 
-function metricsOf(figures: ProcessFigures): Metric[] {
-  const { endpoints, workerThreads } = figures;
-  const duration = 'request_duration_seconds';
+function counters(figures: ProcessFigures): Metric[] {
+  const { endpoints } = figures;
+  const closed = Object.entries(figures.connectionsClosed);
   return [
     metric('counter', 'requests_total', 'Requests answered, by endpoint and status class.', requestSamples(figures)),
     metric(
@@ -80,13 +80,31 @@ function metricsOf(figures: ProcessFigures): Metric[] {
       byLabel(endpoints, 'reason', ({ recycled }) => recycled),
     ),
     metric(
-      'histogram',
-      duration,
-      'Time from a request to the end of its response, in seconds.',
-      endpoints.flatMap(({ endpoint, duration: histogram }) =>
-        histogramSamples(METRIC_PREFIX + duration, { endpoint }, histogram),
-      ),
+      'counter',
+      'requests_rejected_total',
+      'Requests turned away before they started, by the code of the answer.',
+      byLabel(endpoints, 'code', ({ rejected }) => rejected),
     ),
+    metric(
+      'counter',
+      'connections_closed_total',
+      'Client connections the gateway closed against the will of the client, by reason.',
+      closed.map(([reason, value]) => ({ value, labels: { reason } })),
+    ),
+  ];
+}
+
+function durations({ endpoints }: ProcessFigures): Metric {
+  const name = 'request_duration_seconds';
+  const samples = endpoints.flatMap(({ endpoint, duration }) =>
+    histogramSamples(METRIC_PREFIX + name, { endpoint }, duration),
+  );
+  return metric('histogram', name, 'Time from a request to the end of its response, in seconds.', samples);
+}
+
+function gauges(figures: ProcessFigures): Metric[] {
+  const { endpoints, workerThreads, connections } = figures;
+  return [
     metric(
       'gauge',
       'requests_in_flight',
@@ -99,6 +117,13 @@ function metricsOf(figures: ProcessFigures): Metric[] {
       'Requests waiting to be started.',
       byEndpoint(endpoints, ({ queueLength }) => queueLength),
     ),
+    metric(
+      'gauge',
+      'handler_memory_bytes',
+      'Memory the heaps of the images of an endpoint occupy, in bytes.',
+      byEndpoint(endpoints, ({ memoryBytes }) => memoryBytes),
+    ),
+    metric('gauge', 'connections', 'Open connections of clients.', [{ value: connections, labels: {} }]),
     metric('gauge', 'libraries_mapped', 'Images of generations in all gateway processes.', [
       { value: figures.librariesMapped, labels: {} },
     ]),
@@ -111,5 +136,5 @@ function metricsOf(figures: ProcessFigures): Metric[] {
 
 /** The gateway processes' figures as Prometheus text. */
 export async function figureMetrics(figures: ProcessFigures): Promise<string> {
-  return AggregatorRegistry.aggregate([metricsOf(figures)]).metrics();
+  return AggregatorRegistry.aggregate([[...counters(figures), durations(figures), ...gauges(figures)]]).metrics();
 }

@@ -26,6 +26,8 @@ function addEndpoints(left: EndpointFigures, right: EndpointFigures): EndpointFi
     panics: left.panics + right.panics,
     faults: addCounts(left.faults, right.faults),
     recycled: addCounts(left.recycled, right.recycled),
+    rejected: addCounts(left.rejected, right.rejected),
+    memoryBytes: left.memoryBytes + right.memoryBytes,
     duration: addHistograms(left.duration, right.duration),
   };
 }
@@ -47,6 +49,8 @@ export const NO_FIGURES: ProcessFigures = {
   generations: [],
   endpoints: [],
   unrouted: {},
+  connections: 0,
+  connectionsClosed: {},
   memoryBytes: 0,
   cpuSeconds: 0,
 };
@@ -64,6 +68,8 @@ export function addFigures(left: ProcessFigures, right: ProcessFigures): Process
     generations: [...left.generations, ...right.generations],
     endpoints: mergeEndpoints(left.endpoints, right.endpoints),
     unrouted: addCounts(left.unrouted, right.unrouted),
+    connections: left.connections + right.connections,
+    connectionsClosed: addCounts(left.connectionsClosed, right.connectionsClosed),
     memoryBytes: left.memoryBytes + right.memoryBytes,
     cpuSeconds: left.cpuSeconds + right.cpuSeconds,
   };
@@ -74,8 +80,9 @@ export function countersOf(figures: ProcessFigures): ProcessFigures {
   return {
     ...NO_FIGURES,
     requestsTotal: figures.requestsTotal,
-    endpoints: figures.endpoints.map(endpoint => ({ ...endpoint, inFlight: 0, queueLength: 0 })),
+    endpoints: figures.endpoints.map(endpoint => ({ ...endpoint, inFlight: 0, queueLength: 0, memoryBytes: 0 })),
     unrouted: figures.unrouted,
+    connectionsClosed: figures.connectionsClosed,
     cpuSeconds: figures.cpuSeconds,
   };
 }

@@ -64,6 +64,8 @@ export interface PoolFigures {
   readonly images: number;
   /** Worker threads, whether they have an image or not. */
   readonly threads: number;
+  /** Bytes of memory the heaps of the images occupy. */
+  readonly memoryBytes: number;
 }
 
 export interface RetireOutcome {

@@ -107,6 +107,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       inFlight: this.#requests.size,
       images: this.#workers.live - this.#workers.count('binding'),
       threads: this.#workers.threads,
+      memoryBytes: 0,
     };
   }
 

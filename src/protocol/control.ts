@@ -45,6 +45,14 @@ export type DataPlaneSettings = Pick<
   | 'inFlightMax'
   | 'trustedProxies'
   | 'queueMax'
+  | 'crashLoopFaults'
+  | 'interruptsMax'
+  | 'connectionsMax'
+  | 'headersKbMax'
+  | 'headersTimeoutSecs'
+  | 'receiveTimeoutSecs'
+  | 'sendStallSecs'
+  | 'keepAliveSecs'
   | 'accessLog'
   | 'logLevel'
 > & {
@@ -181,6 +189,10 @@ export interface ProcessFigures {
   readonly endpoints: readonly EndpointFigures[];
   /** Requests that met no endpoint, by status class. */
   readonly unrouted: Readonly<Record<string, number>>;
+  /** Open connections of clients. */
+  readonly connections: number;
+  /** Connections this process closed against the client's will, by reason. */
+  readonly connectionsClosed: Readonly<Record<string, number>>;
   readonly memoryBytes: number;
   readonly cpuSeconds: number;
 }
@@ -193,6 +205,8 @@ export interface GenerationFigures {
   readonly inFlight: number;
   readonly requests: number;
   readonly images: number;
+  /** Bytes of memory the heaps of its images occupy. */
+  readonly memoryBytes: number;
 }
 
 export interface EndpointFigures {
@@ -206,6 +220,10 @@ export interface EndpointFigures {
   readonly faults: Readonly<Record<string, number>>;
   /** By reason. */
   readonly recycled: Readonly<Record<string, number>>;
+  /** Requests turned away before they started, by the code they were answered with: "queue_full" … */
+  readonly rejected: Readonly<Record<string, number>>;
+  /** Bytes of memory the heaps of its images occupy. */
+  readonly memoryBytes: number;
   readonly duration: Histogram;
 }
 

@@ -8,6 +8,7 @@ export class EndpointCounters {
   #durationSum = 0;
   readonly #faults = new Map<string, number>();
   readonly #recycled = new Map<string, number>();
+  readonly #rejected = new Map<string, number>();
   #panics = 0;
 
   /** One request is over. `status` 499: its client left before the reply. */
@@ -30,11 +31,17 @@ export class EndpointCounters {
     increment(this.#recycled, reason);
   }
 
+  /** A request was turned away before it started, with this code. */
+  countRejected(code: string): void {
+    increment(this.#rejected, code);
+  }
+
   snapshot(): {
     readonly requests: Readonly<Record<string, number>>;
     readonly panics: number;
     readonly faults: Readonly<Record<string, number>>;
     readonly recycled: Readonly<Record<string, number>>;
+    readonly rejected: Readonly<Record<string, number>>;
     readonly duration: Histogram;
   } {
     return {
@@ -42,6 +49,7 @@ export class EndpointCounters {
       panics: this.#panics,
       faults: Object.fromEntries(this.#faults),
       recycled: Object.fromEntries(this.#recycled),
+      rejected: Object.fromEntries(this.#rejected),
       duration: { counts: [...this.#durationCounts], sum: this.#durationSum },
     };
   }

@@ -43,6 +43,7 @@ export class Endpoint {
       endpoint: this.id,
       inFlight: sum(this.generations, generation => generation.inFlight),
       queueLength: sum(this.generations, generation => generation.queueLength),
+      memoryBytes: sum(this.generations, generation => generation.memoryBytes),
       ...this.counters.snapshot(),
     };
   }

@@ -115,6 +115,13 @@ export class Generation implements ThreadHolder {
     return inFlight;
   }
 
+  /** Bytes of memory the heaps of its images occupy. */
+  get memoryBytes(): number {
+    let bytes = this.#live?.pool.figures().memoryBytes ?? 0;
+    for (const pool of this.#leaving.keys()) bytes += pool.figures().memoryBytes;
+    return bytes;
+  }
+
   get queueLength(): number {
     return this.#live?.pool.figures().queueLength ?? 0;
   }
@@ -203,6 +210,7 @@ export class Generation implements ThreadHolder {
       inFlight: this.inFlight,
       requests: this.#requests,
       images: this.images,
+      memoryBytes: this.memoryBytes,
     };
   }
 

@@ -6,12 +6,24 @@ import { classRecord, countClass } from './endpoint-counters.ts';
 export class TrafficCounters {
   /** Responses of every kind, and requests whose client left before one. */
   requestsTotal = 0;
+  /** Open connections of clients. */
+  connections = 0;
   readonly #unroutedByClass = [0, 0, 0, 0, 0, 0];
+  readonly #connectionsClosed: Record<string, number> = {};
 
   /** A request that met no endpoint was answered. */
   countUnrouted(status: number): void {
     this.requestsTotal++;
     countClass(this.#unroutedByClass, status);
+  }
+
+  /** A connection was closed against its client's will. */
+  countClosed(reason: string): void {
+    this.#connectionsClosed[reason] = (this.#connectionsClosed[reason] ?? 0) + 1;
+  }
+
+  get connectionsClosed(): Readonly<Record<string, number>> {
+    return { ...this.#connectionsClosed };
   }
 
   get unrouted(): Readonly<Record<string, number>> {
@@ -36,6 +48,8 @@ export function processFigures(deployment: Deployment, traffic: TrafficCounters)
     generations,
     endpoints: endpoints.map(endpoint => endpoint.figures()),
     unrouted: traffic.unrouted,
+    connections: traffic.connections,
+    connectionsClosed: traffic.connectionsClosed,
     memoryBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
   };

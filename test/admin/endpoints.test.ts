@@ -133,7 +133,7 @@ test('generations are listed newest first, with what live processes count', asyn
   await admin.plane.create('a');
   await admin.plane.deploy('a', 'one');
   await admin.plane.deploy('a', 'two');
-  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1 };
+  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1, memoryBytes: 8192 };
   admin.figures = { ...NO_FIGURES, generations: [{ endpoint: 'a', generation: 2, ...counts }] };
   const data = (await admin.call('GET', '/endpoints/a/generations')).data as unknown as Record<string, unknown>[];
   assert.deepEqual(

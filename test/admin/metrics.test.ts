@@ -16,6 +16,8 @@ function endpointFigures(change: Partial<EndpointFigures> = {}): EndpointFigures
     panics: 4,
     faults: { memory: 5 },
     recycled: { panic: 6 },
+    rejected: { queue_full: 11 },
+    memoryBytes: 4_096,
     duration: { counts: [7, ...counts.slice(1), 1], sum: 31.5 },
     ...change,
   };

@@ -7,7 +7,8 @@ import { EXIT_STATUS } from '../../src/errors.ts';
 import type { ControlCallName, ControlCalls, GatewayToSupervisor, ProcessFigures } from '../../src/protocol/control.ts';
 import { closeSocket, openListeningSocket } from '../../src/supervisor/libc.ts';
 import { RawClient } from './raw-client.ts';
-import { endpointSpec, TEST_SETTINGS } from './test-gateway.ts';
+import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
+import { endpointSpec } from './test-gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 

@@ -3,24 +3,10 @@ import type { AddressInfo } from 'node:net';
 import type { DataPlaneSettings, EndpointSpec, GatewayEvent, RouteSpec } from '../../src/protocol/control.ts';
 import { DataPlane } from '../../src/gateway/data-plane.ts';
 import { systemClock } from '../../src/serving/clock.ts';
+import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualPoolFactory, replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { RawClient, type RawResponse } from './raw-client.ts';
-
-export const TEST_SETTINGS: DataPlaneSettings = {
-  threadsMax: 64,
-  sleepAfterSecs: 0,
-  drainTimeoutSecs: 5,
-  handlerMaxMemoryMb: 64,
-  maxBodyMb: 1,
-  bodiesMaxMb: 2,
-  inFlightMax: 1_000,
-  trustedProxies: [],
-  queueMax: 100,
-  accessLog: false,
-  logLevel: 'info',
-  imagesDir: '/nowhere',
-};
 
 export function endpointSpec(id: string, route: Partial<RouteSpec>, generation: number | null = 1): EndpointSpec {
   return {

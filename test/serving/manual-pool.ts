@@ -82,7 +82,7 @@ export class ManualPool implements HandlerPool {
 
   figures(): PoolFigures {
     const queueLength = this.#waiting.size;
-    return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images };
+    return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images, memoryBytes: 0 };
   }
 
   async retire(drainTimeoutMs: number): Promise<RetireOutcome> {

@@ -6,27 +6,15 @@ import { test } from 'node:test';
 import type { DataPlaneListener } from '../../src/lifecycle/data-plane.ts';
 import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
 import { FigureLedger } from '../../src/observe/figure-ledger.ts';
-import type { DataPlaneSettings, EndpointSpec, GatewayEvent } from '../../src/protocol/control.ts';
+import type { EndpointSpec, GatewayEvent } from '../../src/protocol/control.ts';
 import { Fleet } from '../../src/supervisor/fleet.ts';
 import { GuardSource } from '../../src/supervisor/guard-source.ts';
 import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
 import type { FakeBehaviour } from '../fixtures/fake-gateway.ts';
+import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
 import { eventually } from '../support/eventually.ts';
 
-const SETTINGS: DataPlaneSettings = {
-  threadsMax: 4,
-  sleepAfterSecs: 0,
-  drainTimeoutSecs: 1,
-  handlerMaxMemoryMb: 1,
-  maxBodyMb: 1,
-  bodiesMaxMb: 1,
-  inFlightMax: 1,
-  trustedProxies: [],
-  queueMax: 1,
-  accessLog: false,
-  logLevel: 'info',
-  imagesDir: '/nowhere',
-};
+const SETTINGS = { ...TEST_SETTINGS, drainTimeoutSecs: 1 };
 
 function endpoint(id: string, generation: number | null): EndpointSpec {
   const serving = generation === null ? null : { generation, artifactPath: '/artifact.so' };

@@ -91,7 +91,16 @@ export class FakeDataPlane implements DataPlane {
     const generations = [...this.#heldBy(process)].map(key => {
       const [endpoint = '', generation] = key.split('#');
       const state = 'draining' as const;
-      return { endpoint, generation: Number(generation), state, inFlight: 1, requests: 5, images: 1, asleep: false };
+      return {
+        endpoint,
+        generation: Number(generation),
+        state,
+        inFlight: 1,
+        requests: 5,
+        images: 1,
+        memoryBytes: 0,
+        asleep: false,
+      };
     });
     return { ...NO_FIGURES, generations };
   }

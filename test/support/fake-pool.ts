@@ -101,7 +101,7 @@ export class FakePool implements HandlerPool {
 
   figures(): PoolFigures {
     const inFlight = this.#queue.size + this.#running.size;
-    return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images };
+    return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images, memoryBytes: 0 };
   }
 
   retire(drainTimeoutMs: number): Promise<RetireOutcome> {
