@@ -152,14 +152,15 @@ export class Calls {
     // With its record the slot is free, and the frame in it another one's.
     request.leaveFrame();
     images.throwAway(image, fault.kind);
-    sink.lost(request.number, fault.kind === 'interrupted' ? 'handler_timeout' : lostCode(fault));
-    for (const other of others) sink.lost(other, lostCode(fault));
+    for (const number of [request.number, ...others]) sink.lost(number, lostCode(fault));
     this.#options.onFault(request, fault);
   }
 }
 
-const lostCode = (fault: Fault): LostCode =>
-  fault.kind === 'out_of_memory' ? 'handler_memory_exceeded' : 'handler_crashed';
+function lostCode({ kind }: Fault): LostCode {
+  if (kind === 'interrupted') return 'handler_timeout';
+  return kind === 'out_of_memory' ? 'handler_memory_exceeded' : 'handler_crashed';
+}
 
 function limitMs(deadlineMs: number): number {
   const left = Math.ceil(deadlineMs - monotonicNowMs());

@@ -1,0 +1,89 @@
+/** Each thing a handler can do wrong, through HTTP: its own request gets the error, nobody else notices. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { PUBLIC_ERRORS } from '../../src/errors.ts';
+import { answering, kit } from '../support/code.ts';
+import { eventually } from '../support/eventually.ts';
+import { RunningGateway } from '../support/gateway.ts';
+import { startLoad, type Load } from '../support/load.ts';
+import { DENIED, ENDLESS, FAULTS, misdeedPath, type Misdeed } from '../support/misdeeds.ts';
+
+let gateway: RunningGateway;
+let neighbour: Load;
+let pids: number[];
+
+before(async () => {
+  gateway = await RunningGateway.start({ settings: { CRASH_LOOP_FAULTS: '0' } });
+  await gateway.deploy('kit', { ...kit(), threads: 1 });
+  await gateway.deploy('hasty', { ...kit(), threads: 1, timeout_ms: 200 });
+  await gateway.deploy('neighbour', { code: answering('neighbour') });
+  pids = await gateway.servingPids();
+  neighbour = startLoad({
+    url: `${gateway.url}/neighbour`,
+    keepAlive: 2,
+    reconnecting: 1,
+    keep: ({ status, body }) => status !== 200 || body !== 'neighbour',
+  });
+});
+after(async () => {
+  const wrong = await neighbour.stop();
+  const finished = neighbour.finished();
+  const after = await gateway.servingPids();
+  await gateway[Symbol.asyncDispose]();
+  assert.deepEqual(wrong, [], 'no request of the neighbour failed');
+  assert.ok(finished > 100, 'the neighbour was busy meanwhile');
+  assert.deepEqual(after, pids, 'the processes are the same');
+});
+
+async function faultOf(requestId: string): Promise<Record<string, unknown>> {
+  const line = await gateway.log(({ event, request_id: id }) => event === 'fault' && id === requestId);
+  return line['fault'] as Record<string, unknown>;
+}
+
+/** One misdeed; then the same endpoint answers from a fresh image. */
+async function commit(endpoint: string, misdeed: Misdeed): Promise<void> {
+  const response = await gateway.fetch(misdeedPath(endpoint, misdeed));
+  const body = (await response.json()) as Record<string, string>;
+  const { status, sentence } = PUBLIC_ERRORS[misdeed.code];
+  assert.equal(response.status, status, JSON.stringify(body));
+  const { request_id: requestId = '', ...rest } = body;
+  assert.deepEqual(rest, { error: sentence, code: misdeed.code });
+  assert.equal((await faultOf(requestId))['kind'], misdeed.kind);
+  assert.equal(await (await gateway.fetch(`/${endpoint}?op=count`)).text(), '1');
+}
+
+for (const misdeed of FAULTS) {
+  test(`${misdeed.op}: ${misdeed.code}, and the next request is answered by a fresh image`, () =>
+    commit('kit', misdeed));
+}
+
+for (const misdeed of ENDLESS) {
+  test(`${misdeed.op}: interrupted at its deadline, and the next request is answered by a fresh image`, () =>
+    commit('hasty', misdeed));
+}
+
+for (const op of DENIED) {
+  test(`${op}: refused with an error the handler sees`, async () => {
+    const response = await gateway.fetch(misdeedPath('kit', { op }));
+    assert.equal(response.status, 403);
+    // A descriptor that is not the handler's own is none that it knows.
+    assert.match(await response.text(), op === 'close' ? /Bad file descriptor/ : /Operation not permitted/);
+  });
+}
+
+/** What requests that wait in the same image are answered with when another one ends like this. */
+const BYSTANDERS = [
+  { op: 'panic', waiting: 'sleep&n=500', answer: 'sleep' },
+  { op: 'null', waiting: 'forever', answer: 'handler_crashed' },
+  { op: 'push', waiting: 'forever', answer: 'handler_memory_exceeded' },
+] as const;
+
+for (const { op, waiting, answer } of BYSTANDERS) {
+  test(`requests suspended beside ${op} are answered with ${answer}`, async () => {
+    const suspended = Array.from({ length: 5 }, () => gateway.fetch(`/kit?op=${waiting}`));
+    const inFlight = 'rust_edge_gateway_requests_in_flight{endpoint="kit"} 5\n';
+    await eventually('all are suspended', async () => (await gateway.metrics()).includes(inFlight));
+    await gateway.fetch(misdeedPath('kit', { op }));
+    for (const response of await Promise.all(suspended)) assert.match(await response.text(), new RegExp(answer));
+  });
+}
