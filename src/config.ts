@@ -153,6 +153,11 @@ const SETTINGS = {
     [],
     'further Host names the admin port answers to',
   ),
+  HANDLER_LOG_LINES_MAX: setting(
+    number(0, 1_000_000, { whole: true }),
+    1_000,
+    'log lines a second that one worker thread may write; further ones are dropped and counted; 0 = any number',
+  ),
   ACCESS_LOG: setting(flag, false, 'one log line per public request'),
   LOG_LEVEL: setting(
     oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

@@ -29,6 +29,8 @@ type Call = (
 export class ThreadGuard {
   /** The thread's number in the guard. */
   readonly slot: number;
+  /** Log lines that the thread hands on in a second. */
+  readonly logLinesMax: number;
   readonly #report = Buffer.alloc(REPORT_BYTES);
   readonly #log = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #bind: Bind;
@@ -36,7 +38,8 @@ export class ThreadGuard {
   readonly #unbind: (image: number, cleanMs: number) => number;
   readonly #takeLog: (slot: number, output: Buffer, outputBytes: number) => number;
 
-  constructor(library: LibraryHandle, stackBytes: number) {
+  constructor(library: LibraryHandle, { stackBytes, logLinesMax }: WorkerSettings) {
+    this.logLinesMax = logLinesMax;
     const open = library.func(GUARD_PROTOTYPES.open) as (stackBytes: number) => number;
     this.#bind = library.func(GUARD_PROTOTYPES.bind) as Bind;
     this.#call = library.func(GUARD_PROTOTYPES.call) as Call;
@@ -98,8 +101,8 @@ let guard: ThreadGuard | null = null;
  */
 export async function threadGuard(): Promise<ThreadGuard> {
   if (guard !== null) return guard;
-  const { guardPath, stackBytes } = workerData as WorkerSettings;
+  const settings = workerData as WorkerSettings;
   const { default: koffi } = await import('koffi');
-  guard = new ThreadGuard(koffi.load(guardPath), stackBytes);
+  guard = new ThreadGuard(koffi.load(settings.guardPath), settings);
   return guard;
 }

@@ -50,7 +50,10 @@ export class ServeLoop {
     this.#guard = guard;
     this.#source = new RequestSource(task.ring, task.worker);
     this.#sink = new ReplySink(task.replies, task.doorbell, port);
-    this.#logs = new LogBatch(lines => this.#post({ kind: 'log', lines }));
+    this.#logs = new LogBatch({
+      linesMax: guard.logLinesMax,
+      send: (lines, dropped) => this.#post({ kind: 'log', lines, dropped }),
+    });
     this.#images = new Images(guard, task.image, {
       recycled: reason => this.#post({ kind: 'recycled', reason }),
       stillMapped: () => this.#post({ kind: 'still_mapped' }),
@@ -82,7 +85,7 @@ export class ServeLoop {
   /** Unbinds every image; `clean` false: without running any of their code. */
   close(clean: boolean): void {
     this.#images.close(clean);
-    this.#logs.flush();
+    this.#logs.close();
     this.#source.close();
     this.#port.close();
   }

@@ -118,9 +118,10 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   }
 
   #bindAll(guardPath: string, bindsAtOnce: number): ReturnType<Deployment['bindAll']> {
-    const { imagesDir, handlerMaxMemoryMb } = this.#options.settings;
+    const { imagesDir, handlerMaxMemoryMb, handlerLogLinesMax: logLinesMax } = this.#options.settings;
     const arenaBytes = handlerMaxMemoryMb * MEBIBYTE;
-    return this.#deployment.bindAll(this.#options.createPools({ guardPath, imagesDir, arenaBytes }), bindsAtOnce);
+    const pools = this.#options.createPools({ guardPath, imagesDir, arenaBytes, logLinesMax });
+    return this.#deployment.bindAll(pools, bindsAtOnce);
   }
 
   #createDeployment(): Deployment {

@@ -6,6 +6,7 @@ import { systemClock } from '../serving/clock.ts';
 import type { GatewayEvent } from '../protocol/control.ts';
 import { ControlChannel, processLink, type ControlHandlers } from './control-channel.ts';
 import { DataPlane } from './data-plane.ts';
+import { EventOutlet } from './event-outlet.ts';
 
 /** The public listening socket, inherited from the supervisor. Descriptor 3 is the IPC channel. */
 const LISTENING_DESCRIPTOR = 4;
@@ -41,7 +42,8 @@ function handlersFor(plane: { current: DataPlane | null }, channel: ControlChann
   return {
     start(request) {
       const { settings } = request;
-      const emit = (event: GatewayEvent): void => void channel.emit(event);
+      const outlet = new EventOutlet(event => channel.emit(event));
+      const emit = (event: GatewayEvent): void => outlet.emit(event);
       plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools: createPoolFactory });
       return plane.current.start(request);
     },

@@ -87,6 +87,12 @@ function counters(figures: ProcessFigures): Metric[] {
     ),
     metric(
       'counter',
+      'handler_log_lines_dropped_total',
+      'Log lines of handlers that were dropped, because a worker thread may write only so many a second.',
+      byEndpoint(endpoints, ({ logLinesDropped }) => logLinesDropped),
+    ),
+    metric(
+      'counter',
       'connections_closed_total',
       'Client connections the gateway closed against the will of the client, by reason.',
       closed.map(([reason, value]) => ({ value, labels: { reason } })),

@@ -27,6 +27,7 @@ function addEndpoints(left: EndpointFigures, right: EndpointFigures): EndpointFi
     faults: addCounts(left.faults, right.faults),
     recycled: addCounts(left.recycled, right.recycled),
     rejected: addCounts(left.rejected, right.rejected),
+    logLinesDropped: left.logLinesDropped + right.logLinesDropped,
     memoryBytes: left.memoryBytes + right.memoryBytes,
     duration: addHistograms(left.duration, right.duration),
   };

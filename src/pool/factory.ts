@@ -14,6 +14,8 @@ export interface PoolFactoryOptions {
   readonly imagesDir: string;
   /** Heap of one image. */
   readonly arenaBytes: number;
+  /** Log lines of handlers that a worker thread hands on in a second; default: any number. */
+  readonly logLinesMax?: number;
   /** Threads a blank pool in standby has ready; default 1. */
   readonly standbyThreads?: number;
   /** Blank pools kept; default LIMITS.standbyPools. */
@@ -30,7 +32,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   const doorbell = new Doorbell();
   const memory = new RingMemory();
   const standby = new Standby({
-    settings: { guardPath, stackBytes: LIMITS.handlerStackBytes },
+    settings: { guardPath, stackBytes: LIMITS.handlerStackBytes, logLinesMax: options.logLinesMax ?? 0 },
     poolsKept: standbyPools,
     threadsPerPool: standbyThreads,
   });

@@ -35,7 +35,8 @@ export interface PoolEvents {
   /** About to bind an image (before) and done with it (after): a bind that kills the process has a name. */
   binding(): void;
   bound(): void;
-  log(lines: readonly RequestLogLine[]): void;
+  /** `dropped`: lines that are missing among them, for a worker may write only so many a second. */
+  log(lines: readonly RequestLogLine[], dropped: number): void;
   fault(requestId: string | null, fault: FaultReport): void;
   /** An image was thrown away and a fresh one bound on the same thread. */
   recycled(reason: string): void;

@@ -155,7 +155,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       case 'frame_wanted':
         return this.#requests.sendFrame(link, message.request);
       case 'log':
-        return events.log(message.lines);
+        return events.log(message.lines, message.dropped);
     }
   }
 

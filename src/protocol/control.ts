@@ -53,6 +53,7 @@ export type DataPlaneSettings = Pick<
   | 'receiveTimeoutSecs'
   | 'sendStallSecs'
   | 'keepAliveSecs'
+  | 'handlerLogLinesMax'
   | 'accessLog'
   | 'logLevel'
 > & {
@@ -222,6 +223,8 @@ export interface EndpointFigures {
   readonly recycled: Readonly<Record<string, number>>;
   /** Requests turned away before they started, by the code they were answered with: "queue_full" … */
   readonly rejected: Readonly<Record<string, number>>;
+  /** Log lines that were dropped, because a worker thread may write only so many a second. */
+  readonly logLinesDropped: number;
   /** Bytes of memory the heaps of its images occupy. */
   readonly memoryBytes: number;
   readonly duration: Histogram;

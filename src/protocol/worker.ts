@@ -11,6 +11,8 @@ export interface WorkerSettings {
   readonly guardPath: string;
   /** Native stack of guarded calls. */
   readonly stackBytes: number;
+  /** Log lines of handlers that the thread hands on in a second; 0: any number. */
+  readonly logLinesMax: number;
 }
 
 /** What a worker needs to bind an image, for the first time and after every fault. */
@@ -73,4 +75,5 @@ export type WorkerToMain =
   | { readonly kind: 'frame_wanted'; readonly request: number }
   /** A record for which the reply ring had no room. */
   | { readonly kind: 'record'; readonly record: ArrayBuffer }
-  | { readonly kind: 'log'; readonly lines: readonly RequestLogLine[] };
+  /** `dropped`: lines that are not among them, being too many. */
+  | { readonly kind: 'log'; readonly lines: readonly RequestLogLine[]; readonly dropped: number };

@@ -10,6 +10,7 @@ export class EndpointCounters {
   readonly #recycled = new Map<string, number>();
   readonly #rejected = new Map<string, number>();
   #panics = 0;
+  #logLinesDropped = 0;
 
   /** One request is over. `status` 499: its client left before the reply. */
   countRequest(status: number, durationMs: number): void {
@@ -36,12 +37,17 @@ export class EndpointCounters {
     increment(this.#rejected, code);
   }
 
+  countLogLinesDropped(lines: number): void {
+    this.#logLinesDropped += lines;
+  }
+
   snapshot(): {
     readonly requests: Readonly<Record<string, number>>;
     readonly panics: number;
     readonly faults: Readonly<Record<string, number>>;
     readonly recycled: Readonly<Record<string, number>>;
     readonly rejected: Readonly<Record<string, number>>;
+    readonly logLinesDropped: number;
     readonly duration: Histogram;
   } {
     return {
@@ -50,6 +56,7 @@ export class EndpointCounters {
       faults: Object.fromEntries(this.#faults),
       recycled: Object.fromEntries(this.#recycled),
       rejected: Object.fromEntries(this.#rejected),
+      logLinesDropped: this.#logLinesDropped,
       duration: { counts: [...this.#durationCounts], sum: this.#durationSum },
     };
   }

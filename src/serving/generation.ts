@@ -307,7 +307,10 @@ export class Generation implements ThreadHolder {
     return {
       binding: () => emit({ kind: 'binding', endpoint, generation }),
       bound: () => emit({ kind: 'bound', endpoint, generation }),
-      log: lines => emit({ kind: 'handler_log', endpoint, generation, lines }),
+      log: (lines, dropped) => {
+        this.#counters.countLogLinesDropped(dropped);
+        emit({ kind: 'handler_log', endpoint, generation, lines });
+      },
       fault: (requestId, fault) => {
         this.#counters.countFault(fault.kind);
         emit({ kind: 'fault', endpoint, generation, requestId, fault });

@@ -23,6 +23,7 @@ export function dataPlaneSettings(settings: Settings): DataPlaneSettings {
     receiveTimeoutSecs: settings.receiveTimeoutSecs,
     sendStallSecs: settings.sendStallSecs,
     keepAliveSecs: settings.keepAliveSecs,
+    handlerLogLinesMax: settings.handlerLogLinesMax,
     accessLog: settings.accessLog,
     logLevel: settings.logLevel,
     imagesDir: join(settings.dataDir, 'images'),

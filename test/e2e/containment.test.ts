@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { PUBLIC_ERRORS } from '../../src/errors.ts';
 import { answering, kit } from '../support/code.ts';
 import { eventually } from '../support/eventually.ts';
-import { RunningGateway } from '../support/gateway.ts';
+import { RunningGateway, type LogLine } from '../support/gateway.ts';
 import { startLoad, type Load } from '../support/load.ts';
 import { DENIED, ENDLESS, FAULTS, misdeedPath, type Misdeed } from '../support/misdeeds.ts';
 
@@ -87,3 +87,15 @@ for (const { op, waiting, answer } of BYSTANDERS) {
     for (const response of await Promise.all(suspended)) assert.match(await response.text(), new RegExp(answer));
   });
 }
+
+test('a handler that writes without end: its lines are dropped past so many a second, and counted', async () => {
+  const isNotice = (line: LogLine): boolean =>
+    /^\d+ log lines were dropped: one thread may write 1000 a second/.test(String(line['msg']));
+  const notice = await eventually('lines are dropped', async () => {
+    await gateway.fetch(misdeedPath('kit', { op: 'print', n: 900 }));
+    return gateway.lines.find(isNotice);
+  });
+  assert.equal(notice['endpoint'], 'kit');
+  const dropped = /handler_log_lines_dropped_total\{endpoint="kit"\} (\d+)/.exec(await gateway.metrics());
+  assert.ok(Number(dropped?.[1]) > 0);
+});

@@ -19,6 +19,7 @@ export const TEST_SETTINGS: DataPlaneSettings = {
   receiveTimeoutSecs: 300,
   sendStallSecs: 30,
   keepAliveSecs: 75,
+  handlerLogLinesMax: 1_000,
   accessLog: false,
   logLevel: 'info',
   imagesDir: '/nowhere',

@@ -160,7 +160,7 @@ export class FakePool implements HandlerPool {
     if (typeof this.#handler !== 'function') return;
     const { requestId } = request.parts;
     const log = (message: string): void =>
-      this.#spec.events.log([{ level: 'info', message, requestId, at: Date.now() }]);
+      this.#spec.events.log([{ level: 'info', message, requestId, at: Date.now() }], 0);
     try {
       const reply = await this.#handler(request.parts, { signal: request.abort.signal, log });
       this.#finish(request, { kind: 'reply', reply });
