@@ -1,5 +1,7 @@
 /** Each thing a handler can do wrong, through HTTP: its own request gets the error, nobody else notices. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { after, before, test } from 'node:test';
 import { PUBLIC_ERRORS } from '../../src/errors.ts';
 import { answering, kit } from '../support/code.ts';
@@ -70,6 +72,23 @@ for (const op of DENIED) {
     assert.match(await response.text(), op === 'close' ? /Bad file descriptor/ : /Operation not permitted/);
   });
 }
+
+test('descriptors: when the process runs short of them, the image that hoards them ends, and connections still come in', async () => {
+  await using small = await RunningGateway.start({ settings: { CRASH_LOOP_FAULTS: '0', SPARE_PROCESSES: '0' } });
+  await small.deploy('kit', { ...kit(), threads: 1 });
+  await small.deploy('other', { ...kit(), threads: 1 });
+  const [pid] = await small.servingPids();
+  await promisify(execFile)('prlimit', ['--nofile=400:400', '--pid', String(pid)]);
+  const ask = async (endpoint: string, n: number): Promise<string> =>
+    (
+      await fetch(`${small.url}${misdeedPath(endpoint, { op: 'files', n })}`, { headers: { connection: 'close' } })
+    ).text();
+  assert.match(await ask('kit', 2_000), /handler_crashed/);
+  assert.equal(await ask('kit', 100), '100', 'its fresh image has none');
+  for (let asked = 0; asked < 10; asked++) await ask('kit', 100);
+  assert.equal(await ask('other', 20), '20', 'another endpoint opens what it needs');
+  assert.deepEqual(await small.servingPids(), [pid]);
+});
 
 /** What requests that wait in the same image are answered with when another one ends like this. */
 const BYSTANDERS = [

@@ -26,6 +26,8 @@ export const FAULTS: readonly Misdeed[] = [
   { op: 'double_panic', code: 'handler_crashed', kind: 'abort' },
   { op: 'exit', n: 3, code: 'handler_crashed', kind: 'exit' },
   { op: 'exit_now', n: 3, code: 'handler_crashed', kind: 'exit' },
+  // Keeps every second one open: more than an image may have.
+  { op: 'files', n: 4_000, code: 'handler_crashed', kind: 'system_call' },
   { op: 'gigabyte', code: 'handler_memory_exceeded', kind: 'out_of_memory' },
   { op: 'push', code: 'handler_memory_exceeded', kind: 'out_of_memory' },
 ];

@@ -48,8 +48,9 @@ struct gateway_host {
     void *image;            /* first argument of every function below */
     /* pthread_key_create without a destructor; the host deletes the key when the image goes. An errno, or 0. */
     int32_t (*key_create)(void *image, uint32_t *key);
-    /* Records a descriptor the image has opened; the host closes it when the image goes. At most 1,024. */
-    void (*fd_opened)(void *image, int32_t fd);
+    /* Records a descriptor the image has opened; the host closes it when the image goes. At most 1,024: one more ends the
+     * image. 0, or EMFILE when the process is short of descriptors: the host has closed this one. */
+    int32_t (*fd_opened)(void *image, int32_t fd);
     /* Closes (really = 1) or only forgets (0) a recorded descriptor; -1 with EBADF for any other. */
     int32_t (*fd_close)(void *image, int32_t fd, int32_t really);
     /* Ends the running call, and the image, as a fault of this kind. Does not return. */

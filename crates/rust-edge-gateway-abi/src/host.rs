@@ -21,8 +21,9 @@ pub struct HostTable {
     pub image: *mut c_void,
     /// `pthread_key_create` without a destructor; the host deletes the key when the image goes. An errno, or 0.
     pub key_create: unsafe extern "C" fn(image: *mut c_void, key: *mut u32) -> i32,
-    /// Records a descriptor the image has opened; the host closes it when the image goes.
-    pub fd_opened: unsafe extern "C" fn(image: *mut c_void, fd: i32),
+    /// Records a descriptor the image has opened; the host closes it when the image goes. 0, or `EMFILE` when the process
+    /// is short of descriptors: the host has closed this one.
+    pub fd_opened: unsafe extern "C" fn(image: *mut c_void, fd: i32) -> i32,
     /// Closes (`really` = 1) or only forgets (0) a descriptor the image has opened. `-1` with `EBADF` for any other.
     pub fd_close: unsafe extern "C" fn(image: *mut c_void, fd: i32, really: i32) -> i32,
     /// Leaves the running call at once, as a fault of this [`FaultKind`]; `code` is kept for the log.

@@ -18,6 +18,8 @@ use crate::thread::current_slot;
 const KEYS_MAX: usize = 16;
 /// Most descriptors one image may have open.
 const DESCRIPTORS_MAX: usize = 1024;
+/// As many an image may have open before it is to blame when the process runs short of them.
+const DESCRIPTORS_FAIR: usize = 64;
 
 /// What an image owns outside its memory. Recorded here, so that it can be given back after any fault.
 pub struct Belongings(UnsafeCell<Lists>);
@@ -132,25 +134,64 @@ unsafe extern "C" fn key_create(image: *mut c_void, key: *mut u32) -> i32 {
     status
 }
 
-unsafe extern "C" fn fd_opened(image: *mut c_void, fd: i32) {
+unsafe extern "C" fn fd_opened(image: *mut c_void, fd: i32) -> i32 {
     // SAFETY: called by the image, on its thread.
     let image = unsafe { image_at(image) };
     let hold = Hold::raise(image);
-    // SAFETY: as above; the reference is not used after `refuse_descriptor`.
+    // SAFETY: as above; the reference is not used after `leave_call`.
     let descriptors = &mut unsafe { image.belongings().lists() }.descriptors;
-    let Some(file) = identity(fd) else { return };
-    if descriptors.len() == DESCRIPTORS_MAX {
-        drop(hold);
-        refuse_descriptor(image, fd);
+    let Some(file) = identity(fd) else { return 0 };
+    let verdict = judge_descriptor(fd, descriptors.len());
+    if verdict == Verdict::Keep {
+        descriptors.push(Descriptor { number: fd, file });
+        return 0;
     }
-    descriptors.push(Descriptor { number: fd, file });
+    // SAFETY: the image has just opened it, and does not get it.
+    unsafe { libc::close(fd) };
+    if verdict == Verdict::Refuse {
+        return libc::EMFILE;
+    }
+    drop(hold);
+    leave_call(image, FaultKind::SystemCall, libc::EMFILE)
 }
 
-/// A descriptor that cannot be recorded cannot be given back either, so the image ends here.
-fn refuse_descriptor(image: &Image, fd: i32) -> ! {
-    // SAFETY: the image has just opened it, and will not run again.
-    unsafe { libc::close(fd) };
-    leave_call(image, FaultKind::SystemCall, libc::EMFILE)
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Keep,
+    /// An error the handler sees.
+    Refuse,
+    /// The image leaks: it ends here, and gives back what it has.
+    Leave,
+}
+
+/// A process whose handlers use up its descriptors accepts no connection any more. So an image that has many open may
+/// not go on when half of all are in use, which leaves a quarter to images with few; the last quarter is out of their
+/// reach too. The system gives the lowest number that is free: a high one says that all below are in use.
+fn judge_descriptor(fd: i32, held: usize) -> Verdict {
+    let quarters_used = |quarters: u64| {
+        let in_use = u64::try_from(fd).unwrap_or(0);
+        in_use >= descriptors_of_process() / 4 * quarters
+    };
+    if held >= DESCRIPTORS_MAX || (held >= DESCRIPTORS_FAIR && quarters_used(2)) {
+        Verdict::Leave
+    } else if quarters_used(3) {
+        Verdict::Refuse
+    } else {
+        Verdict::Keep
+    }
+}
+
+fn descriptors_of_process() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `getrlimit` fills `limit`.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0 {
+        limit.rlim_cur
+    } else {
+        u64::MAX
+    }
 }
 
 unsafe extern "C" fn fd_close(image: *mut c_void, fd: i32, really: i32) -> i32 {

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::{mode_t, sockaddr, socklen_t, DIR, FILE};
 
-use super::overrides::{host, refuse};
+use super::overrides::{host, refuse, set_errno};
 
 /// A function of libc that this image hides from itself.
 struct Hidden {
@@ -34,12 +34,18 @@ impl Hidden {
     }
 }
 
-/// Has the host record what a system call made, unless it failed.
+/// Has the host record what a system call made, unless it failed. -1 and its errno when the host has closed it.
 fn recorded(fd: c_long) -> c_int {
-    if fd >= 0 {
-        host().record_descriptor(fd as c_int);
+    if fd < 0 {
+        return -1;
     }
-    fd as c_int
+    match host().record_descriptor(fd as c_int) {
+        0 => fd as c_int,
+        error => {
+            set_errno(error);
+            -1
+        }
+    }
 }
 
 /// A system call that makes one descriptor, and does not wait for anybody.
@@ -118,15 +124,21 @@ pub unsafe extern "C" fn pipe(pair: *mut c_int) -> c_int {
 /// When `make` gives 0, it has written two descriptors to `pair`.
 unsafe fn recorded_pair(pair: *const c_int, make: impl FnOnce() -> c_long) -> c_int {
     host().held(|| {
-        let result = make();
-        if result == 0 {
-            // SAFETY: the caller's promise.
-            unsafe {
-                recorded((*pair).into());
-                recorded((*pair.add(1)).into());
-            }
+        if make() != 0 {
+            return -1;
         }
-        result as c_int
+        // SAFETY: the caller's promise.
+        let (first, second) = unsafe { (*pair, *pair.add(1)) };
+        // Both are tried: one that is not recorded is closed by the host.
+        let kept = [first, second].map(|fd| recorded(fd.into()));
+        if kept == [first, second] {
+            return 0;
+        }
+        for fd in kept.into_iter().filter(|&fd| fd >= 0) {
+            host().close_descriptor(fd);
+        }
+        set_errno(libc::EMFILE);
+        -1
     })
 }
 

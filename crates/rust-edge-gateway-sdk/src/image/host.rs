@@ -53,8 +53,8 @@ impl Host {
         }
     }
 
-    /// Has the host record a descriptor, to be closed with the image.
-    pub fn record_descriptor(self, fd: i32) {
+    /// Has the host record a descriptor, to be closed with the image. An errno when it was closed instead, or 0.
+    pub fn record_descriptor(self, fd: i32) -> i32 {
         // SAFETY: as in `create_key`.
         unsafe { (self.0.fd_opened)(self.image(), fd) }
     }
