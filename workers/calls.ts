@@ -1,6 +1,7 @@
 import { monotonicNowMs } from '../src/protocol/clock.ts';
 import {
   RECORD,
+  RECORD_BYTES_MIN,
   RECORD_HEADER_BYTES,
   RESUME_HEADER_BYTES,
   writeCancelFrame,
@@ -39,6 +40,17 @@ export interface CallsOptions {
 const LIMIT_MS_MIN = 5;
 const LIMIT_MS_MAX = 0xffff_ffff;
 const INPUT_BYTES = 64;
+
+/** The image has written something that is no output: its memory must be damaged, or its author has not read the ABI. */
+const INVALID_OUTPUT: Fault = {
+  kind: 'invalid_output',
+  signal: 0,
+  code: 0,
+  address: '0',
+  offset: '0',
+  foreign: false,
+  suspect: false,
+};
 
 /** Calls the entry points of images and does what their output says. */
 export class Calls {
@@ -80,10 +92,11 @@ export class Calls {
     let length = image.call(entry, input, inputBytes, limitMs(request.deadlineMs));
     if (guard.hasLog) logs.add(guard.takeLog(), request.requestId);
     if (length !== null && length < 0) length = image.fetch(-length);
-    if (length === null) return this.#onFault(image, request);
-    const hasPanicked = this.#readOutput(image, length, request);
+    if (length === null) return this.#onFault(image, request, guard.fault);
+    const seen = this.#readOutput(image, length, request);
+    if (seen === 'invalid') return this.#onFault(image, request, INVALID_OUTPUT);
     if (!request.hasEnded) this.#suspend(image, request);
-    if (hasPanicked) this.#options.images.taint(image, 'panic');
+    if (seen === 'panic') this.#options.images.taint(image, 'panic');
     this.#options.images.endIfFinished(image);
   }
 
@@ -94,22 +107,22 @@ export class Calls {
     this.#options.sink.suspended(request.number);
   }
 
-  /** Does what the records say; true: one of them told of a panic. */
-  #readOutput(image: Image, length: number, called: ImageRequest): boolean {
+  /** Does what the records say. `panic`: one of them told of a panic; `invalid`: no image that is sound writes such. */
+  #readOutput(image: Image, length: number, called: ImageRequest): 'sound' | 'panic' | 'invalid' {
     const { output } = image;
-    let hasPanicked = false;
-    for (let at = 0; at + RECORD_HEADER_BYTES <= length;) {
-      const end = at + output.readUInt32LE(at);
-      if (end < at + RECORD_HEADER_BYTES || end > length) break;
+    let seen: 'sound' | 'panic' = 'sound';
+    for (let at = 0; at !== length;) {
+      const end = recordEnd(output, at, length);
+      if (end === -1) return 'invalid';
       const number = output.readUInt32LE(at + 8);
       const request = number === called.number ? called : image.suspended.get(number);
       if (request !== undefined && !request.hasEnded) {
-        hasPanicked = output[at + 4] === RECORD.panic || hasPanicked;
+        if (output[at + 4] === RECORD.panic) seen = 'panic';
         this.#readRecord(image, request, at, end);
       }
       at = end;
     }
-    return hasPanicked;
+    return seen;
   }
 
   #readRecord(image: Image, request: ImageRequest, at: number, end: number): void {
@@ -144,9 +157,8 @@ export class Calls {
   }
 
   /** The image is gone at once, and with it every request suspended in it. */
-  #onFault(image: Image, request: ImageRequest): void {
-    const { guard, images, sink } = this.#options;
-    const { fault } = guard;
+  #onFault(image: Image, request: ImageRequest, fault: Fault): void {
+    const { images, sink } = this.#options;
     const others = [...image.suspended.keys()].filter(number => number !== request.number);
     request.end();
     // With its record the slot is free, and the frame in it another one's.
@@ -155,6 +167,14 @@ export class Calls {
     for (const number of [request.number, ...others]) sink.lost(number, lostCode(fault));
     this.#options.onFault(request, fault);
   }
+}
+
+/** Where the record at `at` ends; -1: it is too short for its kind, or longer than the output. */
+function recordEnd(output: Buffer, at: number, length: number): number {
+  if (length > output.length || at + RECORD_HEADER_BYTES > length) return -1;
+  const bytes = output.readUInt32LE(at);
+  const isWhole = bytes >= (RECORD_BYTES_MIN[output[at + 4] ?? 0] ?? RECORD_HEADER_BYTES) && at + bytes <= length;
+  return isWhole ? at + bytes : -1;
 }
 
 function lostCode({ kind }: Fault): LostCode {

@@ -24,10 +24,12 @@ export class Image {
   output = sharedOutput;
   readonly #guard: ThreadGuard;
   readonly #number: number;
+  readonly #outputBytesMax: number;
 
-  constructor(guard: ThreadGuard, number: number) {
+  constructor(guard: ThreadGuard, number: number, arenaBytes: number) {
     this.#guard = guard;
     this.#number = number;
+    this.#outputBytesMax = arenaBytes + OUTPUT_BYTES;
   }
 
   /** Bytes in `output`; -n: n bytes wait for `fetch`; null: a fault, after which only `unbind(0)` is allowed. */
@@ -36,8 +38,9 @@ export class Image {
     return this.#guard.call(this.#number, entry, input, inputBytes, this.output, limitMs);
   }
 
-  /** Fetches `bytes` of output that did not fit; as `call`. */
+  /** Fetches `bytes` of output that did not fit; as `call`. More than its heap can hold is no output. */
   fetch(bytes: number): number | null {
+    if (bytes > this.#outputBytesMax) return -bytes;
     this.output = Buffer.allocUnsafeSlow(bytes);
     return this.#guard.call(this.#number, ENTRY.fetch, this.output, 0, this.output, FETCH_LIMIT_MS);
   }
@@ -55,7 +58,7 @@ export function bindImage(guard: ThreadGuard, spec: ImageSpec): Image | BindFail
     copyFileSync(spec.artifactPath, path, constants.COPYFILE_EXCL);
     chmodSync(path, 0o600);
     const number = guard.bind(path, spec.arenaBytes, spec.bindTimeoutMs);
-    if (number >= 0) return new Image(guard, number);
+    if (number >= 0) return new Image(guard, number, spec.arenaBytes);
     return { code: BIND_ERRORS[number] ?? 'open_failed', message: guard.message };
   } catch (error) {
     return { code: 'copy_failed', message: (error as Error).message };

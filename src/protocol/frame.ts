@@ -112,6 +112,9 @@ export const RECORD = { reply: 1, panic: 2, operation: 3, operationCancel: 4, dr
 export const RECORD_HEADER_BYTES = 12;
 export const REPLY_HEADER_BYTES = 24;
 
+/** Bytes before the parts of varying length, by kind. */
+export const RECORD_BYTES_MIN: readonly (number | undefined)[] = [undefined, REPLY_HEADER_BYTES, 16, 24, 16, 12];
+
 /** Host operations a handler can ask for. sleep: payload is a u64 of nanoseconds; its result is empty. */
 export const OPERATION = { sleep: 1 } as const;
 

@@ -58,7 +58,8 @@ export const FAULT_KINDS = [
   'exit',
   'out_of_memory',
 ] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number] | 'panic';
+/** Beside the guard's: a panic, and output that is not what the ABI allows. */
+export type FaultKind = (typeof FAULT_KINDS)[number] | 'panic' | 'invalid_output';
 
 export interface Fault {
   readonly kind: FaultKind;
