@@ -22,7 +22,7 @@ import { openStore } from '../store/sqlite-store.ts';
 import { serveAdmin, stopAdmin } from './admin-server.ts';
 import { buildGuard, workInBackground } from './background-work.ts';
 import { dataPlaneSettings, endpointDefaults } from './data-plane-settings.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet } from './fleet/fleet.ts';
 import { reportGatewayEvent } from './gateway-events.ts';
 import { GuardSource } from './guard-source.ts';
 import { ListeningSocket } from './listening-socket.ts';

@@ -7,7 +7,7 @@ import type { DataPlaneListener } from '../../src/lifecycle/data-plane.ts';
 import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
 import { FigureLedger } from '../../src/observe/figure-ledger.ts';
 import type { EndpointSpec, GatewayEvent } from '../../src/protocol/control.ts';
-import { Fleet } from '../../src/supervisor/fleet.ts';
+import { Fleet } from '../../src/supervisor/fleet/fleet.ts';
 import { GuardSource } from '../../src/supervisor/guard-source.ts';
 import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
 import type { FakeBehaviour } from '../fixtures/fake-gateway.ts';

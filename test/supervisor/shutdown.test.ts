@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pino from 'pino';
-import { gatewayEnvironment } from '../../src/supervisor/gateway-process.ts';
+import { gatewayEnvironment } from '../../src/supervisor/fleet/gateway-process.ts';
 import { requirePlatform } from '../../src/supervisor/platform.ts';
 import { Shutdown } from '../../src/supervisor/shutdown.ts';
 

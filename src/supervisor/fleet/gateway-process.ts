@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../protocol/control.ts';
+import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
 import { ControlChannel } from './control-channel.ts';
 
 /** How a process ended: its exit status, or the signal that killed it. */

@@ -1,22 +1,22 @@
 import { EventEmitter, once } from 'node:events';
-import { LIMITS } from '../config.ts';
-import { AdminError } from '../errors.ts';
-import type { DataPlane, DataPlaneListener, ProcessId } from '../lifecycle/data-plane.ts';
-import type { EventBus } from '../observe/events.ts';
-import type { FigureLedger } from '../observe/figure-ledger.ts';
+import { LIMITS } from '../../config.ts';
+import { AdminError } from '../../errors.ts';
+import type { DataPlane, DataPlaneListener, ProcessId } from '../../lifecycle/data-plane.ts';
+import type { EventBus } from '../../observe/events.ts';
+import type { FigureLedger } from '../../observe/figure-ledger.ts';
 import type {
   DataPlaneSettings,
   EndpointSpec,
   GatewayEvent,
   PrepareOutcome,
   ProcessFigures,
-} from '../protocol/control.ts';
+} from '../../protocol/control.ts';
 import { BackOff } from './back-off.ts';
 import { DeadlyBinds } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import { DesiredState, type Change } from './desired-state.ts';
 import { GatewayProcess, type ProcessEnd } from './gateway-process.ts';
-import type { GuardSource } from './guard-source.ts';
+import type { GuardSource } from '../guard-source.ts';
 import { Member } from './member.ts';
 
 export interface FleetOptions {

@@ -1,4 +1,4 @@
-import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../protocol/control.ts';
+import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
 
 interface PendingCall {
   resolve(answer: unknown): void;

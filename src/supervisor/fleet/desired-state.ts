@@ -1,4 +1,4 @@
-import type { EndpointSpec } from '../protocol/control.ts';
+import type { EndpointSpec } from '../../protocol/control.ts';
 
 export interface Change {
   readonly version: number;

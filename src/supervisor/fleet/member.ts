@@ -1,4 +1,4 @@
-import { LIMITS } from '../config.ts';
+import { LIMITS } from '../../config.ts';
 import type {
   BindFailure,
   DataPlaneSettings,
@@ -6,7 +6,7 @@ import type {
   GatewayEvent,
   PrepareOutcome,
   ProcessFigures,
-} from '../protocol/control.ts';
+} from '../../protocol/control.ts';
 import { BindsUnderWay } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import type { Change, DesiredState } from './desired-state.ts';
