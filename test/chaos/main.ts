@@ -1,0 +1,64 @@
+/**
+ * Breaks everything at random, under load, and checks every answer:
+ *
+ *     npm run chaos -- --seconds 600
+ *     npm run chaos -- --seed 1234 --seconds 60 --kinds fault,swap
+ */
+import { parseArgs } from 'node:util';
+import { ACTION_KINDS, type ActionKind } from './plan.ts';
+import { randomSeed } from './random.ts';
+import { findings, isClean, summary } from './report.ts';
+import { runChaos } from './runner.ts';
+
+const HELP = `Usage: npm run chaos -- [flags]
+
+  --seed N        what happens, and when; default: a random one, which is printed
+  --seconds N     how long; default 60. Another length is another plan
+  --kinds a,b     only these: ${ACTION_KINDS.join(', ')}
+  --clients N     clients that ask without a pause; default 16
+  --processes N   gateway processes; default 2
+  --help
+`;
+
+function readArguments() {
+  const text = { type: 'string' } as const;
+  const options = { seed: text, seconds: text, kinds: text, clients: text, processes: text };
+  return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
+}
+
+function wholeNumber(name: string, value: string | undefined, fallback: number): number {
+  const number = value === undefined ? fallback : Number(value);
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`--${name} takes a whole number, not ${value}.`);
+  return number;
+}
+
+function readKinds(value: string | undefined): ActionKind[] | undefined {
+  return value?.split(',').map(name => {
+    const kind = ACTION_KINDS.find(known => known === name);
+    if (kind === undefined) throw new Error(`--kinds knows ${ACTION_KINDS.join(', ')}; not ${name}.`);
+    return kind;
+  });
+}
+
+async function main(): Promise<void> {
+  const values = readArguments();
+  if (values.help === true) return void process.stdout.write(HELP);
+  const kinds = readKinds(values.kinds);
+  const seed = wholeNumber('seed', values.seed, randomSeed());
+  const tell = (line: string): void => void process.stdout.write(`${line}\n`);
+  tell(`seed ${seed}`);
+  const outcome = await runChaos({
+    seed,
+    seconds: wholeNumber('seconds', values.seconds, 60),
+    clients: wholeNumber('clients', values.clients, 16),
+    processes: wholeNumber('processes', values.processes, 2),
+    ...(kinds === undefined ? {} : { kinds }),
+    tell,
+  });
+  tell(summary(outcome));
+  if (isClean(outcome)) return;
+  tell(findings(outcome));
+  process.exitCode = 1;
+}
+
+await main();

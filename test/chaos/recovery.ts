@@ -1,0 +1,26 @@
+import { eventually } from '../support/eventually.ts';
+import { wasServed, witnessQuestion } from './asking.ts';
+import { ENDPOINTS, PARKED } from './endpoints.ts';
+import type { World } from './world.ts';
+
+const RECOVERY_MS = 60_000;
+/** New connections are spread over the processes, so a few answers in a row speak for all. */
+const ANSWERS_IN_A_ROW = 4;
+
+/** Resolves when every endpoint that is to serve does. */
+export async function allServe(world: World, endpoints = ENDPOINTS.filter(({ id }) => id !== PARKED)): Promise<void> {
+  await Promise.all(
+    endpoints.map(async ({ id }) => {
+      let inARow = 0;
+      await eventually(
+        `${id} serves again`,
+        async () => {
+          const served = wasServed(await world.asking.ask(witnessQuestion(id)));
+          inARow = served ? inARow + 1 : 0;
+          return inARow >= ANSWERS_IN_A_ROW;
+        },
+        RECOVERY_MS,
+      );
+    }),
+  );
+}
