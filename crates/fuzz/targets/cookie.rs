@@ -1,0 +1,4 @@
+//! See [`rust_edge_gateway_fuzz::cookie`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rust_edge_gateway_fuzz::cookie::check(input));

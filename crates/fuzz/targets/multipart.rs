@@ -1,0 +1,4 @@
+//! See [`rust_edge_gateway_fuzz::multipart`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rust_edge_gateway_fuzz::multipart::check(input));
