@@ -5,6 +5,7 @@ import type { BuildRecord, EndpointRecord, EndpointState } from '../store/record
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import type { Journal } from './journal.ts';
+import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';
 import type { Routing } from './routing.ts';
 
@@ -19,6 +20,7 @@ export interface Deployed {
 
 export interface DeployerParts {
   readonly journal: Journal;
+  readonly writes: LateWrites;
   readonly compiler: Pick<Compiler, 'artifactPath'>;
   readonly dataPlane: DataPlane;
   readonly routing: Routing;
@@ -122,13 +124,16 @@ export class Deployer {
   }
 
   async #giveUp(id: string, generation: number, error: unknown): Promise<void> {
-    const { journal, dataPlane } = this.#parts;
+    const { journal, writes, dataPlane } = this.#parts;
     await dataPlane.abandon(id, generation);
     const code = error instanceof AdminError ? error.code : 'internal_error';
     const message = error instanceof Error ? error.message : String(error);
     journal.publish({ type: 'swap_failed', endpoint: id, generation, code, message });
-    // When it is the store that failed, the next start finds the generation loading, and does this.
-    if (code !== 'storage_failed') journal.moveGeneration(id, generation, 'failed');
+    // What cannot be written now, perhaps for the same reason, is written when it can be.
+    writes.write(() => {
+      if (journal.store.generation(id, generation)?.state === 'loading')
+        journal.moveGeneration(id, generation, 'failed');
+    });
   }
 
   #buildBefore(endpoint: EndpointRecord): BuildRecord {

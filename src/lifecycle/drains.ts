@@ -1,31 +1,30 @@
-import { AdminError } from '../errors.ts';
 import type { BindFailure, EndpointSpec, ProcessFigures } from '../protocol/control.ts';
 import type { DataPlaneListener, ProcessId, RetiredReport } from './data-plane.ts';
 import { DrainLedger, type EndedDrain } from './drain-ledger.ts';
 import type { Journal } from './journal.ts';
+import type { LateWrites } from './late-writes.ts';
 import { retiredBy } from './generation-state.ts';
-
-/** Time after which a write that failed is tried again. */
-const WRITE_RETRY_MS = 1_000;
 
 /**
  * Takes in what gateway processes report: ends drains, counts requests, marks endpoints that cannot serve. Nobody waits
- * for an answer here, so a write that fails (the disk is full) is tried again until it succeeds.
+ * for an answer here, so its writes are late ones.
  */
 export class Drains implements DataPlaneListener {
   readonly ledger: DrainLedger;
   readonly #journal: Journal;
+  readonly #writes: LateWrites;
   /** Endpoints in `error` whose generation may come back: a later bind may find memory, threads or disk again. */
   readonly #failed = new Map<string, number>();
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, writes: LateWrites) {
     this.#journal = journal;
+    this.#writes = writes;
     this.ledger = new DrainLedger({ onEnded: drain => this.#ended(drain), now: () => performance.now() });
   }
 
   retired(process: ProcessId, report: RetiredReport): void {
     const { endpoint, generation, outcome, requests } = report;
-    this.#write(() => this.#journal.addRequests(endpoint, generation, requests));
+    this.#writes.write(() => this.#journal.addRequests(endpoint, generation, requests));
     this.ledger.retired(process, endpoint, generation, outcome);
   }
 
@@ -40,7 +39,7 @@ export class Drains implements DataPlaneListener {
 
   gone(process: ProcessId, end: { readonly clean: boolean; readonly figures: ProcessFigures | null }): void {
     const generations = end.figures?.generations ?? [];
-    this.#write(() => {
+    this.#writes.write(() => {
       for (const { endpoint, generation, requests } of generations) {
         this.#journal.addRequests(endpoint, generation, requests);
       }
@@ -49,7 +48,7 @@ export class Drains implements DataPlaneListener {
   }
 
   endpointFailed(endpoint: string, generation: number, failure: BindFailure): void {
-    this.#write(() => {
+    this.#writes.write(() => {
       const record = this.#journal.store.endpoint(endpoint);
       if (record === null || record.generation !== generation || record.state === 'error') return;
       this.#failed.set(endpoint, generation);
@@ -73,12 +72,12 @@ export class Drains implements DataPlaneListener {
     this.#failed.delete(id);
     const record = this.#journal.store.endpoint(id);
     if (record?.state !== 'error' || record.generation !== generation) return;
-    this.#write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));
+    this.#writes.write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));
   }
 
   #ended(drain: EndedDrain): void {
     const { endpoint, generation, outcome, drainMs } = drain;
-    this.#write(() => {
+    this.#writes.write(() => {
       // A deleted endpoint has no record any more, and one whose generation already retired was seen to after a retry.
       if (this.#journal.store.generation(endpoint, generation)?.state !== 'draining') return;
       this.#journal.moveGeneration(endpoint, generation, retiredBy(outcome), drainMs);
@@ -86,15 +85,5 @@ export class Drains implements DataPlaneListener {
       if (record.state !== 'draining' || this.ledger.isDraining(endpoint)) return;
       this.#journal.moveEndpoint(endpoint, record.generation === null ? 'emptied' : 'drained');
     });
-  }
-
-  #write(work: () => void): void {
-    try {
-      this.#journal.transaction(work);
-    } catch (error) {
-      this.#journal.publish({ type: 'failure', message: String(error) });
-      const isPassing = error instanceof AdminError && error.code === 'storage_failed';
-      if (isPassing) setTimeout(() => this.#write(work), WRITE_RETRY_MS).unref();
-    }
   }
 }

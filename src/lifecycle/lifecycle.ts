@@ -8,6 +8,7 @@ import { Deployer, type Deployed } from './deployer.ts';
 import { Drains } from './drains.ts';
 import { concernsDataPlane, type EndpointDefaults } from './endpoint-spec.ts';
 import { Journal } from './journal.ts';
+import { LateWrites } from './late-writes.ts';
 import { Pruning } from './pruning.ts';
 import { recover, type Recovery } from './recovery.ts';
 import { Routing } from './routing.ts';
@@ -42,12 +43,13 @@ export class Lifecycle {
     this.#dataPlane = dataPlane;
     this.#journal = new Journal({ store, events, now });
     this.#builder = new Builder({ journal: this.#journal, compiler });
-    this.#drains = new Drains(this.#journal);
+    const writes = new LateWrites(this.#journal);
+    this.#drains = new Drains(this.#journal, writes);
     const { ledger } = this.#drains;
     this.#routing = new Routing({ dataPlane, ledger, defaults });
     const onError = (error: unknown): void => events.publish({ type: 'failure', message: String(error) });
     this.#pruning = new Pruning({ store, compiler, onError });
-    const parts = { journal: this.#journal, compiler, dataPlane, routing: this.#routing, ledger };
+    const parts = { journal: this.#journal, writes, compiler, dataPlane, routing: this.#routing, ledger };
     this.#deployer = new Deployer({ ...parts, onDeployed: () => this.#pruning.request() });
   }
 

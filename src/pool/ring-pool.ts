@@ -222,7 +222,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     const { guard, doorbell, memory } = this.#options;
     this.#state = 'draining';
     const drained = await emptyWithin(this.#requests, drainTimeoutMs);
-    if (!drained) this.#requests.failAll('handler_drain_forced');
+    // Without an image nothing was running: what waited for one was never taken by a handler.
+    if (!drained) this.#requests.failAll(this.figures().images > 0 ? 'handler_drain_forced' : 'endpoint_not_loaded');
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);
     else this.#workers.keepsImage('a call cannot be ended');

@@ -299,6 +299,25 @@ test('a report that cannot be written, because the disk is full, is written as s
   assert.equal(store.generation('a', 1)?.requests, 6);
 });
 
+test('a deploy that fails because the disk is full leaves its generation failed, once that can be written', async () => {
+  await using plane = await ControlPlane.open();
+  await plane.create('a');
+  await plane.deploy('a', 'one');
+  const { store } = plane;
+  const transaction = store.transaction.bind(store);
+  plane.dataPlane.beforePrepare = async () => {
+    store.transaction = () => {
+      throw new AdminError('storage_failed');
+    };
+  };
+  await assert.rejects(plane.lifecycle.deploy('a'), { code: 'storage_failed' });
+  assert.deepEqual(plane.generations('a'), ['serving', 'loading']);
+  store.transaction = transaction;
+  await eventually('it is written', () => plane.generations('a')[1] === 'failed');
+  assert.equal(plane.served('a'), 'one');
+  assert.equal(plane.state('a'), 'loaded');
+});
+
 test('after deploys, artifacts that no rollback reaches are let go', async () => {
   await using plane = await ControlPlane.open();
   await plane.create('a');

@@ -197,6 +197,15 @@ export function conformance(name: string, make: PoolMaker): void {
       assert.equal((await pool.retire(1_000)).outcome, 'drained');
     });
 
+    it('refuses what waits for an image when it retires for want of one', async () => {
+      const { pool } = await make(LIMITS_FOR_TESTS, 'missing');
+      const early = Array.from({ length: 3 }, () => ask(pool, 'op=big&n=1'));
+      assert.notEqual(await pool.bind(1), null);
+      const retired = pool.retire(0);
+      for (const asked of early) await assertFails(asked, 'endpoint_not_loaded');
+      assert.equal((await retired).stillMapped, false);
+    });
+
     it('finishes what it has before it retires', async () => {
       const { pool } = await make(LIMITS_FOR_TESTS, 'kit');
       await pool.bind(1);
