@@ -72,14 +72,23 @@ export interface FaultSpan extends Span {
   readonly code: PublicErrorCode;
 }
 
-/** What the gateway has to do without; `start`: a process ends, and a new one binds everything. */
-export type Shortage = 'disk' | 'descriptors' | 'compiler' | 'bodies' | 'start';
+/**
+ * What the gateway has to do without; `start`: a process ends, and a new one binds everything;
+ * `machine`: others took its processors.
+ */
+export type Shortage = 'disk' | 'descriptors' | 'compiler' | 'bodies' | 'start' | 'machine';
 
-/** A gateway process that an injection ended, and the clients' ports of the connections it had accepted. */
+/** A gateway process that was ended, and the clients' ports of the connections it had accepted; null: not known. */
 interface DeadProcess {
   readonly at: number;
-  readonly ports: ReadonlySet<number>;
+  readonly ports: ReadonlySet<number> | null;
 }
+
+/** Where the ports are not known, connections may be lost so shortly before and after the process was seen to end. */
+const END_MS = 1_500;
+
+/** The verdict on a lost connection waits for the news of its process's end. */
+export const LOSS_NEWS_MS = 2 * END_MS;
 
 /** After this many milliseconds nothing that is judged can depend on an event. */
 const MEMORY_MS = 120_000;
@@ -147,8 +156,8 @@ export class History {
   }
 
   /** Something is short from now on, until the caller sets the end of the span. */
-  shortage(kind: Shortage): Span {
-    const span = { kind, from: this.now(), until: Infinity };
+  shortage(kind: Shortage, from = this.now()): Span {
+    const span = { kind, from, until: Infinity };
     this.#shortages.push(span);
     return span;
   }
@@ -168,8 +177,8 @@ export class History {
     return isShort && (this.#rebinding.has(endpoint) || this.isShort('start', from, until));
   }
 
-  /** From now on, connections from these ports may be lost: the process that had accepted them is being ended. */
-  processEnds(ports: ReadonlySet<number>): { survived(): void } {
+  /** From now on, connections from these ports may be lost: the process that had accepted them is being ended, or has been. */
+  processEnds(ports: ReadonlySet<number> | null): { survived(): void } {
     const dead = { at: this.now(), ports };
     this.#dead.add(dead);
     return { survived: () => void this.#dead.delete(dead) };
@@ -177,9 +186,10 @@ export class History {
 
   /** Whether a connection that was lost at `lostAt` had been accepted by a process that was ended before. */
   mayHaveLost(connection: { readonly openedAt: number; readonly localPort: number }, lostAt: number): boolean {
-    return [...this.#dead].some(
-      ({ at, ports }) => ports.has(connection.localPort) && connection.openedAt <= at && at <= lostAt,
-    );
+    return [...this.#dead].some(({ at, ports }) => {
+      if (ports === null) return connection.openedAt <= at && Math.abs(lostAt - at) <= END_MS;
+      return ports.has(connection.localPort) && connection.openedAt <= at && at <= lostAt;
+    });
   }
 
   /** Forgets what no verdict depends on any more. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { PUBLIC_ERRORS, type PublicErrorCode } from '../../src/errors.ts';
 import { faultQuestion, witnessQuestion, type Question } from './asking.ts';
-import { History } from './history.ts';
+import { History, LOSS_NEWS_MS } from './history.ts';
 import { Ledger } from './ledger.ts';
 import type { RequestRecord } from './rules.ts';
 
@@ -44,8 +44,12 @@ function failWith(record: RequestRecord, code: PublicErrorCode, changed: object 
   ledger.answered(record, { status, requestId, body, ...changed });
 }
 
+/** What is wrong by the time that all news has come. */
 function verdicts(): string[] {
+  const at = now;
+  now += LOSS_NEWS_MS;
   ledger.judgeEnded();
+  now = at;
   return ledger.violations.map(({ wrong }) => wrong);
 }
 
@@ -253,6 +257,21 @@ test('a process that survived was no reason to lose a connection', () => {
   history.processEnds(new Set([2])).survived();
   ledger.lost(record, 'reset');
   assertWrong(/lost its connection/);
+});
+
+test('where it is not known what a process had accepted, only what was lost with it is excused', () => {
+  const [before, during, after] = [sendWitness(), sendWitness(), sendWitness()];
+  ledger.lost(before, 'reset');
+  now = 10_000;
+  ledger.lost(during, 'reset');
+  history.processEnds(null);
+  now = 20_000;
+  ledger.lost(after, 'reset');
+  assert.equal(verdicts().length, 2);
+  assert.deepEqual(
+    ledger.violations.map(({ record }) => record.token),
+    [before.token, after.token],
+  );
 });
 
 test('a client that left gets nothing, and that is right', () => {

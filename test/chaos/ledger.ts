@@ -1,5 +1,5 @@
 /** Every request that was sent, and what became of it; what has ended is judged and forgotten. */
-import type { History } from './history.ts';
+import { LOSS_NEWS_MS, type History } from './history.ts';
 import { judge, type Answer, type Executed, type Expected, type RequestRecord } from './rules.ts';
 
 export interface Violation {
@@ -87,8 +87,14 @@ export class Ledger {
   /** Judges what has ended, unless its verdict depends on something that is under way. */
   judgeEnded(): void {
     for (const record of this.#open) {
-      if (hasEnded(record) && !this.#history.openAt(record.endpoint, endOf(record))) this.#judge(record);
+      if (hasEnded(record) && !this.#mustWait(record)) this.#judge(record);
     }
+  }
+
+  /** What the verdict depends on is not known yet. */
+  #mustWait(record: RequestRecord): boolean {
+    if (record.lost !== null && this.#history.now() < record.lost.at + LOSS_NEWS_MS) return true;
+    return this.#history.openAt(record.endpoint, endOf(record));
   }
 
   /** Judges everything: what has not ended never will. */

@@ -4,6 +4,7 @@
  *     npm run chaos -- --seconds 600
  *     npm run chaos -- --seed 1234 --seconds 60 --kinds fault,swap
  */
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ACTION_KINDS, type ActionKind } from './plan.ts';
 import { randomSeed } from './random.ts';
@@ -17,12 +18,13 @@ const HELP = `Usage: npm run chaos -- [flags]
   --kinds a,b     only these: ${ACTION_KINDS.join(', ')}
   --clients N     clients that ask without a pause; default 16
   --processes N   gateway processes; default 2
+  --trace FILE    write the gateway's log there, with the times of this run
   --help
 `;
 
 function readArguments() {
   const text = { type: 'string' } as const;
-  const options = { seed: text, seconds: text, kinds: text, clients: text, processes: text };
+  const options = { seed: text, seconds: text, kinds: text, clients: text, processes: text, trace: text };
   return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
 }
 
@@ -40,6 +42,12 @@ function readKinds(value: string | undefined): ActionKind[] | undefined {
   });
 }
 
+function tracer(path: string) {
+  writeFileSync(path, '');
+  return (at: number, line: object): void =>
+    appendFileSync(path, `${(at / 1_000).toFixed(3)} ${JSON.stringify(line)}\n`);
+}
+
 async function main(): Promise<void> {
   const values = readArguments();
   if (values.help === true) return void process.stdout.write(HELP);
@@ -53,6 +61,7 @@ async function main(): Promise<void> {
     clients: wholeNumber('clients', values.clients, 16),
     processes: wholeNumber('processes', values.processes, 2),
     ...(kinds === undefined ? {} : { kinds }),
+    ...(values.trace === undefined ? {} : { trace: tracer(values.trace) }),
     tell,
   });
   tell(summary(outcome));

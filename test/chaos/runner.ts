@@ -15,6 +15,7 @@ import { Machine } from './machine.ts';
 import { drawPlan, type ActionKind, type Injection } from './plan.ts';
 import { Random } from './random.ts';
 import { allServe } from './recovery.ts';
+import { watchMachine } from './starvation.ts';
 import type { World } from './world.ts';
 
 export interface ChaosOptions {
@@ -24,6 +25,8 @@ export interface ChaosOptions {
   readonly kinds?: readonly ActionKind[];
   readonly clients: number;
   readonly processes: number;
+  /** Called with every line of the gateway's log, but what handlers print, and its time on the clock of the run. */
+  trace?(at: number, line: LogLine): void;
   tell(line: string): void;
 }
 
@@ -52,12 +55,14 @@ const SETTINGS = {
   CRASH_LOOP_FAULTS: '0',
   MAX_BODY_MB: '2',
   BODIES_MAX_MB: '8',
-  COMPILE_TIMEOUT_SECS: '8',
+  COMPILE_TIMEOUT_SECS: '20',
   DRAIN_TIMEOUT_SECS: '20',
 };
 const SMALL_BODY_BYTES = 3_000;
 const LARGE_BODY_BYTES = 1 << 20;
 const CLIENT_PAUSE_MS = 25;
+/** A process may be given up for what the machine did so long before. */
+const STARVED_MS = 5_000;
 const LOG_LINES_KEPT = 2_000;
 const PROBLEMS_KEPT = 50;
 
@@ -121,7 +126,7 @@ class ChaosRun {
     const { seed, seconds, kinds, clients } = this.#options;
     await this.#deployAll();
     const stop = new AbortController();
-    const watching = this.#watch(stop.signal);
+    const watching = Promise.all([this.#watch(stop.signal), watchMachine(this.#history, stop.signal)]);
     const random = new Random(seed).fork('load');
     const load = runLoad(this.#world, random, { clients, pauseMs: CLIENT_PAUSE_MS, stop: stop.signal });
     await this.#carryOut(drawPlan(seed, seconds, kinds));
@@ -185,17 +190,25 @@ class ChaosRun {
 
   #readLine(line: LogLine): void {
     const { event, level } = line;
+    if (event !== 'handler_log') this.#options.trace?.(this.#history.now(), line);
     // Without a reason it ends because the program does.
     if (event === 'process' && line['state'] === 'ended' && line['reason'] !== null) {
-      const pid = Number(line['process']);
-      const reason = line['reason'] as string;
-      const isExpected = this.#world.condemned.delete(pid);
-      this.#world.count(`processes ended: ${reason}`);
-      if (!isExpected) this.#problem(`process ${pid} ended: ${reason}`);
+      this.#processEnded(Number(line['process']), line['reason'] as string);
     }
     if (event === 'process_replaced') this.#problem(`a process is replaced: ${String(line['reason'])}`);
     const isFaultOfItsOwn = event === 'unhandled' || event === 'gateway_process' || level === 'unparsed';
     if (isFaultOfItsOwn && level !== 'info') this.#problem(`the log says ${JSON.stringify(line)}`);
+  }
+
+  #processEnded(pid: number, reason: string): void {
+    this.#world.count(`processes ended: ${reason}`);
+    if (this.#world.condemned.delete(pid)) return;
+    const now = this.#history.now();
+    // The supervisor replaces a process that does not answer within a second, and without a processor none can.
+    const wasStarved = reason === 'commit_timeout' && this.#history.isShort('machine', now - STARVED_MS, now);
+    if (!wasStarved) return this.#problem(`process ${pid} ended: ${reason}`);
+    this.#world.count('processes replaced because the machine was too busy');
+    this.#history.processEnds(null);
   }
 
   /** Nothing is in flight, drains or is left over, and the program ends as it should. */

@@ -166,6 +166,20 @@ test('an endpoint whose bind killed two processes goes to error, the others come
   });
 });
 
+test('processes that are killed while they bind speak against no endpoint, however many', async () => {
+  await using test = await TestFleet.open({ killedBinds: 3 });
+  await test.start(endpoint('good', 1));
+  assert.deepEqual(test.failed, []);
+  assert.deepEqual(test.logs('start').at(-1), { serving: [['good', 1]] });
+  assert.equal(test.history.filter(one => one === 'ended (SIGKILL)').length, 3);
+});
+
+test('a process that is killed while it prepares does not fail the deploy', async () => {
+  await using test = await TestFleet.open({ killedBinds: 1 });
+  await test.start();
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 1)), { ok: true });
+});
+
 test('a library that ends the process while it is prepared cannot be loaded', async () => {
   await using test = await TestFleet.open({ deadly: 'bad' });
   await test.start();

@@ -239,7 +239,7 @@ export class Fleet implements DataPlane {
     this.#listener?.gone(member.process.pid, { clean, figures });
     this.#tell(member, 'ended', this.#stopping ? null : reasonOf(member, clean, end));
     if (this.#stopping) return;
-    if (!clean) this.#blame(member);
+    if (!clean && !member.wasKilled(end)) this.#blame(member);
     if (member.leaving) return;
     if (wasStarting) this.#spawnLater();
     else void this.#spawn();

@@ -109,7 +109,8 @@ export class Member {
       if (!(error instanceof CallFailed)) throw error;
       if (error.kind !== 'gone') return { ok: false, code: 'worker_failed', message: error.message };
       const generation = endpoint.serving?.generation ?? 0;
-      if (!this.binds.has(endpoint.id, generation)) return null;
+      const isToBlame = this.binds.has(endpoint.id, generation) && !this.wasKilled(await this.process.ended);
+      if (!isToBlame) return null;
       return { ok: false, code: 'process_died', message: 'it ended the gateway process that was loading it' };
     }
   }
@@ -158,6 +159,11 @@ export class Member {
     const end = await this.process.ended;
     clearTimeout(deadline);
     return end;
+  }
+
+  /** Somebody ended it, this fleet or the system: no library can send SIGKILL, so none is to blame. */
+  wasKilled(end: ProcessEnd): boolean {
+    return this.killReason !== null || end.signal === 'SIGKILL';
   }
 
   kill(reason: string): void {
