@@ -8,7 +8,7 @@ import {
   writeResumeFrame,
   type CancelReason,
 } from '../src/protocol/frame.ts';
-import { ENTRY, type Fault } from '../src/protocol/guard.ts';
+import { ENTRY, faultOf, type Fault } from '../src/protocol/guard.ts';
 import type { LostCode } from '../src/protocol/ring.ts';
 import type { ThreadGuard } from './guard.ts';
 import { ImageRequest } from './image-request.ts';
@@ -42,15 +42,7 @@ const LIMIT_MS_MAX = 0xffff_ffff;
 const INPUT_BYTES = 64;
 
 /** The image has written something that is no output: its memory must be damaged, or its author has not read the ABI. */
-const INVALID_OUTPUT: Fault = {
-  kind: 'invalid_output',
-  signal: 0,
-  code: 0,
-  address: '0',
-  offset: '0',
-  foreign: false,
-  suspect: false,
-};
+const INVALID_OUTPUT = faultOf('invalid_output');
 
 /** Calls the entry points of images and does what their output says. */
 export class Calls {

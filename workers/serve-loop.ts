@@ -1,7 +1,7 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { BindFailure } from '../src/protocol/control.ts';
 import type { CancelReason } from '../src/protocol/frame.ts';
-import type { Fault } from '../src/protocol/guard.ts';
+import { faultOf, type Fault } from '../src/protocol/guard.ts';
 import type { MainToWorker, ServeTask, WorkerToMain } from '../src/protocol/worker.ts';
 import { Calls, type OperationResult } from './calls.ts';
 import type { ThreadGuard } from './guard.ts';
@@ -13,16 +13,6 @@ import { RequestSource } from './request-source.ts';
 
 /** Requests started and resumed before the event loop gets its turn: timers of suspended requests must not starve. */
 const STEPS_PER_TURN = 64;
-
-const DESTRUCTOR_FAULT: Fault = {
-  kind: 'none',
-  signal: 0,
-  code: 0,
-  address: '0',
-  offset: '0',
-  foreign: false,
-  suspect: false,
-};
 
 /** One worker at work: takes requests and host operations' results as they come, until it is told to stop. */
 export class ServeLoop {
@@ -58,7 +48,7 @@ export class ServeLoop {
       recycled: reason => this.#post({ kind: 'recycled', reason }),
       stillMapped: () => this.#post({ kind: 'still_mapped' }),
       destructorFaulted: suspect =>
-        this.#postFault(null, { ...DESTRUCTOR_FAULT, suspect }, 'a thread-local destructor faulted'),
+        this.#postFault(null, { ...faultOf('none'), suspect }, 'a thread-local destructor faulted'),
     });
     this.#calls = new Calls({
       guard,

@@ -102,7 +102,7 @@ export function writeRequestFrame(
  *
  *     reply             12 u16 status · 14 u16 0 · 16 u32 headers length · 20 u32 body length ·
  *                       24 headers: name NUL value NUL …, bytes · body
- *     panic             12 u32 message length · 16 message (UTF-8)
+ *     panic             12 u32 message length · 16 message (UTF-8) · u64 offsets of frames up to the record's end
  *     operation         12 u32 operation · 16 u32 kind · 20 u32 payload length · 24 payload
  *     operation_cancel  12 u32 operation
  *     dropped           nothing more: the answer to handler_cancel

@@ -74,15 +74,36 @@ export interface Fault {
   readonly foreign: boolean;
   /** Foreign code was left that may hold a lock: the process has to be replaced. */
   readonly suspect: boolean;
+  /**
+   * Where in the library the call was, innermost frame first: offsets of the instruction that was interrupted and of the
+   * calls that led to it.
+   */
+  readonly trace: readonly number[];
 }
+
+/** A fault that no instruction is to blame for. */
+export const faultOf = (kind: FaultKind): Fault => ({
+  kind,
+  signal: 0,
+  code: 0,
+  address: '0',
+  offset: '0',
+  foreign: false,
+  suspect: false,
+  trace: [],
+});
+
+/** Most frames of a fault's trace. */
+export const TRACE_FRAMES_MAX = 64;
 
 /**
  * The report, little-endian, REPORT_BYTES long; all offsets in bytes:
  * 0 i32 kind · 4 i32 signal · 8 i32 code · 12 u32 flags (1 foreign, 2 suspect) · 16 u64 address · 24 u64 pc ·
  * 32 u64 pc offset in the image · 40 u64 call number · 48 u32 interrupts that waited · 52 u32 left through a patched return ·
- * 56 u32 log bytes waiting for guard_take_log · 60 u32 message bytes · 64 message (UTF-8).
+ * 56 u32 log bytes waiting for guard_take_log · 60 u32 message bytes · 64 u32 frames · 72 u64[64] their offsets in the
+ * image, innermost first · 584 message (UTF-8).
  */
-export const REPORT_BYTES = 1024;
+export const REPORT_BYTES = 1536;
 const REPORT = {
   kind: 0,
   signal: 4,
@@ -92,7 +113,9 @@ const REPORT = {
   offset: 32,
   log: 56,
   messageLength: 60,
-  message: 64,
+  frames: 64,
+  trace: 72,
+  message: 584,
 };
 
 export const reportLogBytes = (report: Buffer): number => report.readUInt32LE(REPORT.log);
@@ -111,7 +134,14 @@ export function reportFault(report: Buffer): Fault {
     offset: report.readBigUInt64LE(REPORT.offset).toString(16),
     foreign: (flags & 1) !== 0,
     suspect: (flags & 2) !== 0,
+    trace: readTrace(report, REPORT.trace, report.readUInt32LE(REPORT.frames)),
   };
+}
+
+/** Reads `frames` offsets, each a u64, from `start` on. */
+export function readTrace(bytes: Buffer, start: number, frames: number): number[] {
+  const length = Math.min(frames, TRACE_FRAMES_MAX);
+  return Array.from({ length }, (_, index) => Number(bytes.readBigUInt64LE(start + index * 8)));
 }
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;

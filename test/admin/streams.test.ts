@@ -35,6 +35,7 @@ const FAULT = {
   foreign: false,
   suspect: false,
   message: null,
+  trace: [],
 } as const;
 
 test('recent lines and faults are given, oldest first, as many as are asked for', async () => {

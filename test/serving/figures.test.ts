@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FaultReport } from '../../src/protocol/control.ts';
+import { faultOf } from '../../src/protocol/guard.ts';
 import { processFigures, TrafficCounters } from '../../src/serving/process-figures.ts';
 import { EndpointCounters } from '../../src/serving/endpoint-counters.ts';
 import { Harness, spec } from './harness.ts';
 
-const fault = (kind: FaultReport['kind']): FaultReport => ({
-  kind,
-  signal: 0,
-  code: 0,
-  address: '0',
-  offset: '0',
-  foreign: false,
-  suspect: false,
-  message: null,
-});
+const fault = (kind: FaultReport['kind']): FaultReport => ({ ...faultOf(kind), message: null });
 
 test('the figures of a process count images of generations, but not prepared ones', async () => {
   const h = new Harness();

@@ -6,6 +6,7 @@ import { logEvents } from '../../src/observe/event-log.ts';
 import { EventBus } from '../../src/observe/events.ts';
 import { HandlerLogs } from '../../src/observe/handler-log.ts';
 import type { GatewayEvent } from '../../src/protocol/control.ts';
+import { faultOf } from '../../src/protocol/guard.ts';
 import { reportGatewayEvent } from '../../src/supervisor/gateway-events.ts';
 
 function observers() {
@@ -38,8 +39,7 @@ test("a handler's lines are logged with endpoint, generation and request, and ke
 
 test('a fault is an error line with its request, and one of the lines of its handler', () => {
   const { lines, sinks, report } = observers();
-  const where = { signal: 0, code: 0, address: '0', offset: '0', foreign: false, suspect: false };
-  const fault = { kind: 'panic' as const, ...where, message: 'boom at src/lib.rs:3' };
+  const fault = { ...faultOf('panic'), message: 'boom at src/lib.rs:3' };
   report({ kind: 'fault', endpoint: 'a', generation: 3, requestId: 'r2', fault });
   assert.equal(lines.length, 1);
   assert.deepEqual(

@@ -1,6 +1,7 @@
 /** Handler pools without threads and native code: handlers are functions of the test's own process. */
 import type { BindFailure } from '../../src/protocol/control.ts';
 import type { Reply, RequestParts } from '../../src/protocol/frame.ts';
+import { faultOf } from '../../src/protocol/guard.ts';
 import type {
   Failure,
   HandlerPool,
@@ -167,8 +168,7 @@ export class FakePool implements HandlerPool {
     } catch (error) {
       if (!this.#running.has(request)) return;
       const message = error instanceof Error ? error.message : String(error);
-      const place = { signal: 0, code: 0, address: '0', offset: '0', foreign: false, suspect: false };
-      this.#spec.events.fault(requestId, { kind: 'panic', message, ...place });
+      this.#spec.events.fault(requestId, { ...faultOf('panic'), message });
       this.#finish(request, failure('handler_panicked'));
       this.#spec.events.recycled('panic');
     }

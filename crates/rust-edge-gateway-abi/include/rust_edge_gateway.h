@@ -59,6 +59,9 @@ struct gateway_host {
     void (*log)(void *image, uint32_t level, const uint8_t *text, size_t len);
     /* Not 0: interrupts wait. To be set between opening a descriptor and recording it. */
     volatile uint32_t hold;
+    /* Where the running call is: the frames of the library's own code, innermost first, each as the offset in the library
+     * of an address within its call. At most 64; gives how many were written to `offsets`, which has room for capacity. */
+    size_t (*trace)(void *image, uint64_t *offsets, size_t capacity);
 };
 
 /*
@@ -143,7 +146,8 @@ struct gateway_reply {
     uint32_t body_len;
 } __attribute__((packed));
 
-/* A panic: this, then a message for the log. */
+/* A panic: this, then a message for the log, then up to the record's end the offsets (uint64_t) that `trace` gave when the
+ * panic began, or nothing. */
 struct gateway_panic {
     struct gateway_record record;
     uint32_t message_len;
@@ -167,7 +171,7 @@ struct gateway_operation_cancel {
 enum gateway_operation_kind { GATEWAY_OPERATION_SLEEP = 1 };
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-_Static_assert(sizeof(struct gateway_host) == 80, "host table");
+_Static_assert(sizeof(struct gateway_host) == 88, "host table");
 _Static_assert(sizeof(struct gateway_request) == 36, "request frame");
 _Static_assert(sizeof(struct gateway_resume) == 16, "resume frame");
 _Static_assert(sizeof(struct gateway_reply) == 24, "reply record");

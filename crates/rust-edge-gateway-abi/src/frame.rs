@@ -180,7 +180,7 @@ const RECORD_DROPPED: u8 = 5;
 /// ```text
 /// reply              12 u16 status, 14 u16 0, 16 u32 headers length, 20 u32 body length,
 ///                    24 headers (name NUL value NUL …), body
-/// panic              12 u32 message length, 16 message (UTF-8)
+/// panic              12 u32 message length, 16 message (UTF-8), u64 offsets of frames up to the record's end
 /// operation          12 u32 operation, 16 u32 kind, 20 u32 payload length, 24 payload
 /// operation cancel   12 u32 operation
 /// dropped            nothing more
@@ -216,10 +216,14 @@ impl RecordWriter<'_> {
         self.finish(start);
     }
 
-    /// The request panicked; the message is for the log.
-    pub fn panic(&mut self, request: u32, message: &str) {
+    /// The request panicked; the message is for the log, and so is `trace`: what the host's function of that name gave
+    /// when the panic began, or nothing.
+    pub fn panic(&mut self, request: u32, message: &str, trace: &[u64]) {
         let start = self.begin(RECORD_PANIC, request);
         self.counted(message.as_bytes());
+        for offset in trace {
+            self.0.extend_from_slice(&offset.to_le_bytes());
+        }
         self.finish(start);
     }
 

@@ -32,7 +32,13 @@ pub struct HostTable {
     pub log: unsafe extern "C" fn(image: *mut c_void, level: u32, text: *const u8, len: usize),
     /// Not 0: interrupts wait. Set between opening a descriptor and recording it, and inside the host's functions.
     pub hold: AtomicU32,
+    /// Where the running call is: the frames of the image's own code, innermost first, each as the offset in the library
+    /// of an address within its call. How many were written to `offsets`, which has room for `capacity`.
+    pub trace: unsafe extern "C" fn(image: *mut c_void, offsets: *mut u64, capacity: usize) -> usize,
 }
+
+/// Most frames the host tells of in [`HostTable::trace`], and reads from a panic record.
+pub const TRACE_FRAMES_MAX: usize = 64;
 
 /// What ended a guarded call, if it was not an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ extern crate alloc;
 pub mod frame;
 mod host;
 
-pub use host::{FaultKind, HostTable, LogLevel};
+pub use host::{FaultKind, HostTable, LogLevel, TRACE_FRAMES_MAX};
 
 /// Version of this ABI; a library exports it as `handler_abi`, a `u32` that is read before any of its code runs.
 pub const ABI_VERSION: u32 = 1;

@@ -124,6 +124,7 @@ pub unsafe extern "C" fn guard_call(
         Err(fault) => {
             report.clear();
             report.set_fault(&fault);
+            report.set_frames(image.slot().trace.offsets());
             report.set_log_bytes(log_bytes);
             CALL_FAULTED
         }

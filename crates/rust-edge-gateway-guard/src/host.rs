@@ -13,6 +13,7 @@ use crate::image::Image;
 use crate::leave;
 use crate::mapping::Mapping;
 use crate::thread::current_slot;
+use crate::unwind::Walk;
 
 /// Most thread-local keys of one image. A process has 1,024; the standard library takes two.
 const KEYS_MAX: usize = 16;
@@ -84,6 +85,7 @@ pub fn table(arena: &Mapping) -> HostTable {
         fault,
         log,
         hold: AtomicU32::new(0),
+        trace,
     }
 }
 
@@ -226,6 +228,20 @@ unsafe extern "C" fn log(image: *mut c_void, level: u32, text: *const u8, len: u
     unsafe { image.slot().log.append(level, text, len) };
 }
 
+unsafe extern "C" fn trace(image: *mut c_void, offsets: *mut u64, capacity: usize) -> usize {
+    // SAFETY: called by the image, on its thread.
+    let image = unsafe { image_at(image) };
+    let _hold = Hold::raise(image);
+    let trace = &image.slot().trace;
+    Walk::trace_here(image.slot());
+    let len = trace.offsets().len().min(capacity);
+    for (at, offset) in trace.offsets().take(len).enumerate() {
+        // SAFETY: the image says that there is room for `capacity`; any alignment will do.
+        unsafe { offsets.add(at).write_unaligned(offset) };
+    }
+    len
+}
+
 fn leave_call(image: &Image, kind: FaultKind, code: i32) -> ! {
     let slot = image.slot();
     if !slot.in_call() || current_slot().is_none_or(|own| !core::ptr::eq(own, slot)) {
@@ -233,6 +249,9 @@ fn leave_call(image: &Image, kind: FaultKind, code: i32) -> ! {
         // SAFETY: ends the process.
         unsafe { libc::abort() }
     }
+    // Not lowered again: the image does not go on.
+    let _hold = Hold::raise(image);
+    Walk::trace_here(slot);
     let mut fault = slot.new_fault(kind);
     fault.code = code;
     // SAFETY: a call of this slot runs on this thread, and the image called the function that called this one.

@@ -155,6 +155,7 @@ impl Image {
     pub unsafe fn call(&self, entry: usize, buffers: &Buffers, limit_ms: u32) -> Result<i64, Fault> {
         let slot = self.slot;
         let Some(&entry_point) = self.entry_points.get(entry) else {
+            slot.trace.clear();
             return Err(slot.new_fault(FaultKind::Abort));
         };
         slot.text.set(self.code.text);
@@ -175,8 +176,11 @@ impl Image {
             return Ok(result);
         }
         thread::restore_after_fault();
-        // An image that returns this number itself breaks the ABI, which is a fault of its own making.
-        Err(slot.fault.take().unwrap_or_else(|| slot.new_fault(FaultKind::Abort)))
+        Err(slot.fault.take().unwrap_or_else(|| {
+            // An image that returns this number itself breaks the ABI, which is a fault of its own making.
+            slot.trace.clear();
+            slot.new_fault(FaultKind::Abort)
+        }))
     }
 
     /// Gives everything back; `false` when the library is still mapped.

@@ -31,5 +31,6 @@ mod signals;
 mod slot;
 mod switch;
 mod thread;
+mod trace;
 mod unwind;
 mod watchdog;

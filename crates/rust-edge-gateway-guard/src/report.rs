@@ -2,10 +2,13 @@
 
 use core::mem::{offset_of, size_of};
 
-use rust_edge_gateway_abi::FaultKind;
+use rust_edge_gateway_abi::{FaultKind, TRACE_FRAMES_MAX};
 
 /// Bytes of a report.
-pub const REPORT_BYTES: usize = 1024;
+pub const REPORT_BYTES: usize = 1536;
+
+/// Most bytes of a report's message.
+const MESSAGE_BYTES: usize = 952;
 
 /// The code that ran was not the image's own.
 const FOREIGN: u32 = 1;
@@ -91,10 +94,13 @@ struct Layout {
     fault: Fault,
     log_bytes: u32,
     message_bytes: u32,
-    message: [u8; REPORT_BYTES - 64],
+    frames: u32,
+    _padding: u32,
+    offsets: [u64; TRACE_FRAMES_MAX],
+    message: [u8; MESSAGE_BYTES],
 }
 
-const _: () = assert!(size_of::<Layout>() == REPORT_BYTES && offset_of!(Layout, message) == 64);
+const _: () = assert!(size_of::<Layout>() == REPORT_BYTES && offset_of!(Layout, message) == 584);
 
 /// The caller's memory for a report; a null pointer takes everything and keeps nothing.
 #[derive(Clone, Copy)]
@@ -107,9 +113,10 @@ impl Report {
         Report(bytes.cast())
     }
 
-    /// Begins a report: no fault, no message.
+    /// Begins a report: no fault, no frames, no message.
     pub fn clear(self) {
         self.set_fault(&Fault::default());
+        self.set_frames([].into_iter());
         self.set_message("");
     }
 
@@ -134,9 +141,25 @@ impl Report {
         self.write(|layout| unsafe { (&raw mut (*layout).log_bytes).write_unaligned(log_bytes) });
     }
 
+    /// Offsets of the frames in the library, innermost first; at most [`TRACE_FRAMES_MAX`].
+    pub fn set_frames(self, offsets: impl ExactSizeIterator<Item = u64>) {
+        self.write(|layout| {
+            let len = offsets.len().min(TRACE_FRAMES_MAX);
+            // SAFETY: `write` gives a pointer that is valid for writes of a whole layout, at any alignment; the frames
+            // written are at most as many as there is room for.
+            unsafe {
+                (&raw mut (*layout).frames).write_unaligned(len as u32);
+                let places = (&raw mut (*layout).offsets).cast::<u64>();
+                for (at, offset) in offsets.take(len).enumerate() {
+                    places.add(at).write_unaligned(offset);
+                }
+            }
+        });
+    }
+
     /// Cut, at a character, to what fits.
     pub fn set_message(self, text: &str) {
-        let len = floor_char_boundary(text.as_bytes(), REPORT_BYTES - 64);
+        let len = floor_char_boundary(text.as_bytes(), MESSAGE_BYTES);
         self.write(|layout| {
             // SAFETY: `write` gives a pointer that is valid for writes of a whole layout; `len` fits into `message`.
             unsafe {
@@ -185,13 +208,15 @@ mod tests {
         let report = unsafe { Report::at(bytes.as_mut_ptr().add(1)) };
         report.set_fault(&fault);
         report.set_log_bytes(99);
+        report.set_frames([0x34, 0x1_0000_0056].into_iter());
         report.set_message("text");
-        let fields: Vec<u32> = (0..16).map(|field| u32_at(&bytes[1..], field * 4)).collect();
+        let fields: Vec<u32> = (0..22).map(|field| u32_at(&bytes[1..], field * 4)).collect();
         assert_eq!(
-            fields,
+            fields[..16],
             [1, 11, 1, SUSPECT, 0xDEAD, 0, 0x1234, 0, 0x34, 0, 7, 0, 3, 1, 99, 4]
         );
-        assert_eq!(&bytes[65..70], b"text\xEE");
+        assert_eq!((fields[16], &fields[18..]), (2, &[0x34, 0, 0x56, 1][..]));
+        assert_eq!(&bytes[585..590], b"text\xEE");
     }
 
     #[test]
@@ -209,8 +234,8 @@ mod tests {
         let mut bytes = [0xEE; REPORT_BYTES + 1];
         // SAFETY: the array outlives the report.
         let report = unsafe { Report::at(bytes.as_mut_ptr()) };
-        report.set_message(&format!("{}€€", "x".repeat(958)));
-        assert_eq!(u32_at(&bytes, 60), 958);
+        report.set_message(&format!("{}€€", "x".repeat(950)));
+        assert_eq!(u32_at(&bytes, 60), 950);
         assert_eq!(bytes[REPORT_BYTES], 0xEE);
     }
 

@@ -140,7 +140,13 @@ fn contain(slot: &Slot, signal: c_int, info: &siginfo_t, context: &Context) -> b
     };
     let mut fault = slot.fault_at(kind_of(slot, signal, address), signal, pc);
     (fault.code, fault.address) = (info.si_code, address as u64);
-    if fault.is_foreign() && !jumped_to_nowhere(slot, context, address) && Walk::from(slot, pc).may_hold_lock() {
+    if !fault.is_foreign() {
+        Walk::trace_from(slot, pc);
+    } else if let Some(call) = jump_to_nowhere(slot, context, address) {
+        // The unwinder knows nothing of an address without code: it is shown the caller.
+        context.go_on_at(call, sp + size_of::<usize>(), 0);
+        Walk::trace_from(slot, call);
+    } else if Walk::from(slot, pc).may_hold_lock() {
         fault.set_suspect();
     }
     leave::from_signal(slot, context, fault);
@@ -170,13 +176,16 @@ fn kind_of(slot: &Slot, signal: c_int, address: usize) -> FaultKind {
     }
 }
 
-/// The image called an address where there is no code: no foreign code ran.
-fn jumped_to_nowhere(slot: &Slot, context: &Context, address: usize) -> bool {
+/// The image called an address where there is no code, so that no foreign code ran: an address within the call.
+fn jump_to_nowhere(slot: &Slot, context: &Context, address: usize) -> Option<usize> {
     let sp = context.sp();
     let readable = sp >= slot.stack_floor.get() && sp <= slot.stack.get().end - size_of::<usize>();
+    if address != context.pc() || !readable {
+        return None;
+    }
     // SAFETY: eight bytes from `sp` lie in the part of the slot's stack that may be accessed.
-    let return_address = || unsafe { (sp as *const usize).read_unaligned() };
-    address == context.pc() && readable && slot.text.get().contains(return_address())
+    let return_address = unsafe { (sp as *const usize).read_unaligned() };
+    slot.text.get().contains(return_address).then(|| return_address - 1)
 }
 
 /// Not ours: the handler that was there before, else what the kernel would do.
@@ -227,12 +236,16 @@ fn interrupt(slot: &Slot, context: &Context) {
     take_patch_back(slot);
     // SAFETY: set for every call to the host table of its image, which outlives the call.
     let held = unsafe { (*slot.hold.get()).load(Relaxed) } != 0;
+    let force = slot.waits.get() >= FORCE_AFTER;
     let walk = if held {
         Walk::held(slot, pc)
     } else {
         Walk::from(slot, pc)
     };
-    if walk.may_leave_here() || slot.waits.get() >= FORCE_AFTER {
+    if walk.may_leave_here() || force {
+        if held {
+            Walk::trace_from(slot, pc);
+        }
         let mut fault = slot.fault_at(FaultKind::Interrupted, interrupt_signal(), pc);
         if !walk.may_leave_here() {
             fault.set_suspect();

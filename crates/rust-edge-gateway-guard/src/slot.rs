@@ -12,6 +12,7 @@ use rust_edge_gateway_abi::FaultKind;
 use crate::log::Log;
 use crate::mapping::Span;
 use crate::report::Fault;
+use crate::trace::Trace;
 
 /// Most threads that can have a slot at once.
 pub const SLOTS_MAX: usize = 256;
@@ -57,6 +58,8 @@ pub struct Slot {
     pub hold: Cell<*const AtomicU32>,
     /// Why the call was left.
     pub fault: Cell<Option<Fault>>,
+    /// Where the call was when somebody last looked.
+    pub trace: Trace,
     /// Interrupts of the running call that had to wait.
     pub waits: Cell<u32>,
     /// Where on the stack a return address was replaced (0: nowhere), and what was there.
@@ -90,6 +93,7 @@ impl Slot {
             library_base: Cell::new(0),
             hold: Cell::new(ptr::null()),
             fault: Cell::new(None),
+            trace: Trace::new(),
             waits: Cell::new(0),
             patched_at: Cell::new(0),
             patched_was: Cell::new(0),

@@ -17,8 +17,11 @@
 //! A run entered through libgcc (the image panics, or takes a backtrace) holds no lock as long as no libc function that is
 //! more than a leaf is in it; its return address must not be replaced, because the unwinder itself reads it. Any other run
 //! may hold locks: the return address of the outermost such run's outermost frame is where the call can be left.
+//!
+//! What every walk notes besides, in the slot's trace, is where in the image the call was: the backtrace of its fault.
 
 use core::ffi::c_void;
+use core::ptr;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -29,7 +32,7 @@ use crate::switch::{guard_probe, switch_frame};
 
 extern "C" {
     fn _Unwind_Backtrace(callback: extern "C" fn(*mut c_void, *mut c_void) -> i32, argument: *mut c_void) -> i32;
-    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    fn _Unwind_GetIPInfo(context: *mut c_void, before_instruction: *mut i32) -> usize;
     fn _Unwind_GetCFA(context: *mut c_void) -> usize;
 }
 
@@ -53,7 +56,7 @@ pub fn prepare() -> Option<()> {
         GO_ON
     }
     // SAFETY: the callback uses neither of its arguments.
-    unsafe { _Unwind_Backtrace(ignore, core::ptr::null_mut()) };
+    unsafe { _Unwind_Backtrace(ignore, ptr::null_mut()) };
     // SAFETY: looks up a name among the libraries of the process.
     let dl_find_object = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
     UNWINDER.set(code_around(_Unwind_GetCFA as *const () as usize).text);
@@ -62,10 +65,13 @@ pub fn prepare() -> Option<()> {
 }
 
 /// What a walk found.
-pub struct Walk {
+pub struct Walk<'a> {
+    slot: &'a Slot,
     text: Span,
     interrupted_pc: usize,
     started: bool,
+    /// Nothing is asked but where the call is: the walk ends when its trace is full.
+    only_traces: bool,
     frames: u32,
     run: Run,
     /// The walk reached the switch.
@@ -86,12 +92,15 @@ struct Run {
     inner_libc_frames: u32,
 }
 
-impl Walk {
-    fn new(slot: &Slot, interrupted_pc: usize) -> Walk {
+impl<'a> Walk<'a> {
+    fn new(slot: &'a Slot, interrupted_pc: usize) -> Walk<'a> {
+        slot.trace.clear();
         Walk {
+            slot,
             text: slot.text.get(),
             interrupted_pc,
             started: false,
+            only_traces: false,
             frames: 0,
             run: Run::default(),
             complete: false,
@@ -102,23 +111,50 @@ impl Walk {
     }
 
     /// Walks the frames of the interrupted call. In a signal handler on the slot's thread only.
-    pub fn from(slot: &Slot, interrupted_pc: usize) -> Walk {
+    pub fn from(slot: &'a Slot, interrupted_pc: usize) -> Walk<'a> {
+        let mut walk = Walk::new(slot, interrupted_pc);
+        walk.run();
+        walk
+    }
+
+    /// As [`Walk::from`], for the slot's trace alone.
+    pub fn trace_from(slot: &Slot, interrupted_pc: usize) {
+        let walk = Walk::new(slot, interrupted_pc);
+        Walk {
+            only_traces: true,
+            ..walk
+        }
+        .run();
+    }
+
+    /// Traces the running call, of which the caller is a part. Interrupts have to be held back: their walk would end this
+    /// one's probe.
+    pub fn trace_here(slot: &Slot) {
+        let walk = Walk::new(slot, 0);
+        Walk {
+            started: true,
+            only_traces: true,
+            ..walk
+        }
+        .run();
+    }
+
+    fn run(&mut self) {
         unsafe extern "C" fn backtrace(walk: *mut c_void) {
             // SAFETY: the callback gets `walk` as its argument, which is the `Walk` below.
             unsafe { _Unwind_Backtrace(visit_frame, walk) };
         }
-        let mut walk = Walk::new(slot, interrupted_pc);
+        let slot = self.slot;
         // The unwinder may fault: on a smashed stack, or in the few instructions with which libgcc installs a landing pad.
         slot.probing.set(true);
-        // SAFETY: `walk` outlives the probe; a fault within ends the probe by way of `probe_sp`.
-        let result = unsafe { guard_probe(&slot.probe_sp, backtrace, (&raw mut walk).cast()) };
+        // SAFETY: `self` outlives the probe; a fault within ends the probe by way of `probe_sp`.
+        let result = unsafe { guard_probe(&slot.probe_sp, backtrace, ptr::from_mut(self).cast()) };
         slot.probing.set(false);
-        walk.complete &= result == 0;
-        walk
+        self.complete &= result == 0;
     }
 
     /// A walk that was not made, because the image asked for interrupts to wait.
-    pub fn held(slot: &Slot, interrupted_pc: usize) -> Walk {
+    pub fn held(slot: &'a Slot, interrupted_pc: usize) -> Walk<'a> {
         Walk {
             must_wait: true,
             ..Walk::new(slot, interrupted_pc)
@@ -142,7 +178,9 @@ impl Walk {
         !self.complete || self.must_wait || (self.leaving_return != 0 && !leaf_alone)
     }
 
-    fn visit(&mut self, pc: usize, frame_below: usize) -> i32 {
+    /// `instruction` is an address within the one that was interrupted, or that called the frame before; `pc` is where the
+    /// frame goes on.
+    fn visit(&mut self, pc: usize, instruction: usize, frame_below: usize) -> i32 {
         self.frames += 1;
         if !self.started {
             if pc != self.interrupted_pc {
@@ -151,12 +189,16 @@ impl Walk {
             self.started = true;
         }
         self.complete = switch_frame().contains(&pc);
+        if self.text.contains(instruction) {
+            self.slot.trace.push(instruction - self.slot.library_base.get());
+        }
         if !self.complete && !self.text.contains(pc) {
             self.visit_foreign(pc);
         } else if self.run.frames > 0 {
             self.end_run(frame_below);
         }
-        if self.complete || self.frames > FRAMES_MAX {
+        let is_enough = self.only_traces && self.slot.trace.is_full();
+        if self.complete || is_enough || self.frames > FRAMES_MAX {
             STOP
         } else {
             GO_ON
@@ -189,10 +231,20 @@ impl Walk {
 }
 
 extern "C" fn visit_frame(context: *mut c_void, walk: *mut c_void) -> i32 {
-    // SAFETY: `walk` is the argument `Walk::from` gave; nothing else uses it during the walk.
+    // SAFETY: `walk` is the argument `Walk::run` gave; nothing else uses it during the walk.
     let walk = unsafe { &mut *walk.cast::<Walk>() };
+    let mut before_instruction = 0;
     // SAFETY: libgcc calls back with a context these functions read. Its "CFA" is that of the frame below.
-    unsafe { walk.visit(_Unwind_GetIP(context), _Unwind_GetCFA(context)) }
+    let (pc, frame_below) = unsafe {
+        let pc = _Unwind_GetIPInfo(context, &mut before_instruction);
+        (pc, _Unwind_GetCFA(context))
+    };
+    let instruction = if before_instruction != 0 {
+        pc
+    } else {
+        pc.wrapping_sub(1)
+    };
+    walk.visit(pc, instruction, frame_below)
 }
 
 fn is_unwinding(pc: usize) -> bool {

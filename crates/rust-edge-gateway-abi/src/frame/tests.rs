@@ -88,7 +88,7 @@ fn records_follow_one_another_each_with_its_length() {
     let mut writer = RecordWriter(&mut output);
     writer.operation(1, 2, OPERATION_SLEEP, &[9; 8]);
     writer.operation_cancel(1, 2);
-    writer.panic(3, "boom");
+    writer.panic(3, "boom", &[0x1234, 0x5678]);
     writer.dropped(4);
     writer.reply(5, 200, [("a", "b")].into_iter(), b"body");
     let mut rest = &output[..];
@@ -98,7 +98,7 @@ fn records_follow_one_another_each_with_its_length() {
         records.push((record[4], u32_at(record, 8).unwrap(), record.len()));
         rest = after;
     }
-    assert_eq!(records, [(3, 1, 32), (4, 1, 16), (2, 3, 20), (5, 4, 12), (1, 5, 32)]);
+    assert_eq!(records, [(3, 1, 32), (4, 1, 16), (2, 3, 36), (5, 4, 12), (1, 5, 32)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::mem::size_of;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use rust_edge_gateway_abi::{FaultKind, HostTable, LogLevel, ABI_VERSION};
+use rust_edge_gateway_abi::{FaultKind, HostTable, LogLevel, ABI_VERSION, TRACE_FRAMES_MAX};
 
 static TABLE: AtomicPtr<HostTable> = AtomicPtr::new(null_mut());
 
@@ -75,6 +75,14 @@ impl Host {
     pub fn fault(self, kind: FaultKind, code: i32) -> ! {
         // SAFETY: as in `create_key`. No code of the image runs afterwards, so nothing needs to be unwound.
         unsafe { (self.0.fault)(self.image(), kind as i32, code) }
+    }
+
+    /// Where the running call is: its frames in this image, innermost first, as offsets in the library.
+    pub fn trace(self) -> Vec<u64> {
+        let mut offsets = [0; TRACE_FRAMES_MAX];
+        // SAFETY: as in `create_key`; the array has room for so many.
+        let len = unsafe { (self.0.trace)(self.image(), offsets.as_mut_ptr(), offsets.len()) };
+        offsets[..len].to_vec()
     }
 
     /// Records a log line.

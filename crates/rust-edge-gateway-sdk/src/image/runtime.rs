@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rust_edge_gateway_abi::frame::{CancelFrame, RecordWriter, RequestFrame, ResumeFrame};
 
+use super::host::{self, Host};
 use super::ready::Ready;
 use crate::context::Context;
 use crate::operation::{Ask, Outbox, Outcome, Shared};
@@ -35,13 +36,21 @@ struct Task {
     waker: Waker,
 }
 
+/// What the panic hook saw of a panic.
+#[derive(Default)]
+struct PanicNote {
+    message: String,
+    /// See [`Host::trace`](super::host::Host::trace).
+    trace: Vec<u64>,
+}
+
 /// Everything that runs in an image.
 pub(crate) struct Runtime {
     tasks: RefCell<BTreeMap<u32, Task>>,
     ready: Arc<Ready>,
     outbox: Arc<Outbox>,
     output: RefCell<Vec<u8>>,
-    last_panic: RefCell<String>,
+    last_panic: RefCell<PanicNote>,
 }
 
 impl Runtime {
@@ -62,7 +71,7 @@ impl Runtime {
             let number = frame
                 .get(8..12)
                 .map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().unwrap_or_default()));
-            return self.record(|writer| writer.panic(number, "the request frame makes no sense"));
+            return self.record(|writer| writer.panic(number, "the request frame makes no sense", &[]));
         };
         let shared = Shared::new(frame.request, frame.deadline_ms, Arc::clone(&self.outbox));
         let request = Request::from_frame(&frame);
@@ -134,14 +143,15 @@ impl Runtime {
         delivered
     }
 
-    /// Keeps the message of a panic until its request is answered; called by the panic hook.
+    /// Keeps what is known of a panic until its request is answered; called by the panic hook.
     pub fn note_panic(&self, panic: &PanicHookInfo<'_>) {
         let message = panic_message(panic.payload()).unwrap_or("a panic without a message");
-        let text = match panic.location() {
+        let message = match panic.location() {
             Some(at) => format!("{message}, {}:{}:{}", at.file(), at.line(), at.column()),
             None => message.to_owned(),
         };
-        self.last_panic.replace(text);
+        let trace = host::table().map(Host::trace).unwrap_or_default();
+        self.last_panic.replace(PanicNote { message, trace });
     }
 
     /// Polls what was woken, also by one another, until everything waits.
@@ -172,21 +182,21 @@ impl Runtime {
                 self.record(|writer| writer.reply(request, response.status, headers, &response.body));
             }
             Err(payload) => {
-                let message = self.take_panic(&*payload);
+                let PanicNote { message, trace } = self.take_panic(&*payload);
                 drop_quietly(payload);
                 self.drop_task(task);
-                self.record(|writer| writer.panic(request, &message));
+                self.record(|writer| writer.panic(request, &message, &trace));
             }
         }
     }
 
-    fn take_panic(&self, payload: &(dyn Any + Send)) -> String {
-        let message = self.last_panic.take();
-        if message.is_empty() {
+    fn take_panic(&self, payload: &(dyn Any + Send)) -> PanicNote {
+        let mut note = self.last_panic.take();
+        if note.message.is_empty() {
             // The hook is not called for a panic that was caught and goes on.
-            return panic_message(payload).unwrap_or("a panic without a message").to_owned();
+            note.message = panic_message(payload).unwrap_or("a panic without a message").to_owned();
         }
-        message
+        note
     }
 
     /// Drops a task before its end; what it holds can see that it is dropped.
