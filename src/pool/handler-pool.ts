@@ -97,9 +97,10 @@ export interface HandlerPool {
 
   /**
    * Ends the pool: requests in it finish, at most until `drainTimeoutMs` have passed; those still there are settled with
-   * `handler_drain_forced` and dropped. Resolves when every image is unmapped; the threads are blank then.
+   * `leftWith`, by default `handler_drain_forced`, and dropped. Resolves when every image is unmapped; the threads are
+   * blank then.
    */
-  retire(drainTimeoutMs: number): Promise<RetireOutcome>;
+  retire(drainTimeoutMs: number, leftWith?: Failure): Promise<RetireOutcome>;
 }
 
 export interface PoolSpec {

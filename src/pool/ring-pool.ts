@@ -111,8 +111,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     };
   }
 
-  retire(drainTimeoutMs: number): Promise<RetireOutcome> {
-    this.#retired ??= this.#retire(drainTimeoutMs);
+  retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
+    this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
     return this.#retired;
   }
 
@@ -218,12 +218,11 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     };
   }
 
-  async #retire(drainTimeoutMs: number): Promise<RetireOutcome> {
+  async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
     const { guard, doorbell, memory } = this.#options;
     this.#state = 'draining';
     const drained = await emptyWithin(this.#requests, drainTimeoutMs);
-    // Without an image nothing was running: what waited for one was never taken by a handler.
-    if (!drained) this.#requests.failAll(this.figures().images > 0 ? 'handler_drain_forced' : 'endpoint_not_loaded');
+    if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);
     else this.#workers.keepsImage('a call cannot be ended');

@@ -1,6 +1,14 @@
 import type { BindFailure, GatewayEvent, GenerationFigures, GenerationSpec } from '../protocol/control.ts';
 import type { RequestParts } from '../protocol/frame.ts';
-import type { HandlerPool, Invocation, Outcome, PoolEvents, PoolFactory, PoolLimits } from '../pool/handler-pool.ts';
+import type {
+  Failure,
+  HandlerPool,
+  Invocation,
+  Outcome,
+  PoolEvents,
+  PoolFactory,
+  PoolLimits,
+} from '../pool/handler-pool.ts';
 import type { Clock } from './clock.ts';
 import type { EndpointCounters } from './endpoint-counters.ts';
 import type { ThreadHolder, ThreadKeeper } from './thread-keeper.ts';
@@ -144,7 +152,7 @@ export class Generation implements ThreadHolder {
     const live = (this.#live ??= this.#newPool());
     if (live === null) return NO_GUARD;
     const failure = await this.#bindImages(live, this.#surroundings.keeper.grantDeploy(wanted));
-    if (failure !== null && this.#live === live) void this.#letGo(0);
+    if (failure !== null && this.#live === live) void this.#letGo(0, 'endpoint_not_loaded');
     return failure;
   }
 
@@ -264,7 +272,7 @@ export class Generation implements ThreadHolder {
 
   /** Nothing of the serving generation can be loaded: pause before the next attempt, and say so. */
   #failed(failure: BindFailure): void {
-    void this.#letGo(0);
+    void this.#letGo(0, 'endpoint_not_loaded');
     if (!this.serving) return;
     this.#wakeFailures++;
     this.#wakeNotBeforeMs = this.#surroundings.clock.nowMs() + wakePauseMs(this.#wakeFailures);
@@ -273,22 +281,22 @@ export class Generation implements ThreadHolder {
   }
 
   /** Takes the live pool away; resolves when its images are unmapped and its threads given back. */
-  async #letGo(timeoutMs: number): Promise<void> {
+  async #letGo(timeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<void> {
     const live = this.#live;
     if (live === null) return;
     this.#live = null;
     this.#surroundings.keeper.withdrawWake(this);
-    const leaving = this.#retire(live.pool, timeoutMs);
+    const leaving = this.#retire(live.pool, timeoutMs, leftWith);
     this.#leaving.set(live.pool, leaving);
     await leaving;
     this.#leaving.delete(live.pool);
     this.#surroundings.keeper.threadsFreed();
   }
 
-  async #retire(pool: HandlerPool, timeoutMs: number): Promise<'drained' | 'forced'> {
+  async #retire(pool: HandlerPool, timeoutMs: number, leftWith: Failure): Promise<'drained' | 'forced'> {
     const name = `generation ${this.number} of ${this.endpoint}`;
     try {
-      const { outcome, stillMapped } = await pool.retire(timeoutMs);
+      const { outcome, stillMapped } = await pool.retire(timeoutMs, leftWith);
       if (stillMapped) this.#replaceProcess(`An image of ${name} would not unmap.`);
       return outcome;
     } catch (error) {

@@ -201,7 +201,7 @@ export function conformance(name: string, make: PoolMaker): void {
       const { pool } = await make(LIMITS_FOR_TESTS, 'missing');
       const early = Array.from({ length: 3 }, () => ask(pool, 'op=big&n=1'));
       assert.notEqual(await pool.bind(1), null);
-      const retired = pool.retire(0);
+      const retired = pool.retire(0, 'endpoint_not_loaded');
       for (const asked of early) await assertFails(asked, 'endpoint_not_loaded');
       assert.equal((await retired).stillMapped, false);
     });

@@ -5,6 +5,7 @@
 import type { BindFailure } from '../../src/protocol/control.ts';
 import type { RequestParts } from '../../src/protocol/frame.ts';
 import type {
+  Failure,
   HandlerPool,
   Invocation,
   Outcome,
@@ -50,8 +51,8 @@ export class ManualPool implements HandlerPool {
     this.spec.events.binding();
     await this.#factory.beforeBind(this);
     const failure = this.#factory.bindFailure(this.spec);
+    // A real pool tells of the failure before its worker has ended, and of what waited for the image only then.
     if (failure !== null || (this.retired && this.#requests.size === 0)) {
-      for (const request of this.#waiting) this.#settle(request, { kind: 'failure', code: 'endpoint_not_loaded' });
       return failure ?? { code: 'worker_failed', message: 'retired' };
     }
     this.images = images;
@@ -85,7 +86,7 @@ export class ManualPool implements HandlerPool {
     return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images, memoryBytes: 0 };
   }
 
-  async retire(drainTimeoutMs: number): Promise<RetireOutcome> {
+  async retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
     this.retired = true;
     const empty = Promise.withResolvers<'drained'>();
     this.#onEmpty = () => empty.resolve('drained');
@@ -94,7 +95,7 @@ export class ManualPool implements HandlerPool {
     const timer = this.#factory.clock.after(drainTimeoutMs, () => forced.resolve('forced'));
     const outcome = await Promise.race([empty.promise, forced.promise]);
     timer.cancel();
-    for (const request of this.#requests) this.#settle(request, { kind: 'failure', code: 'handler_drain_forced' });
+    for (const request of this.#requests) this.#settle(request, { kind: 'failure', code: leftWith });
     this.images = 0;
     return { outcome, stillMapped: false };
   }

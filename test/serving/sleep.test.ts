@@ -76,6 +76,7 @@ describe('a wake that fails', () => {
     h.factory.bindFailure = () => ({ code: 'init_failed', message: 'static panicked' });
     const first = h.request('a');
     await settled();
+    await h.clock.advance(0);
     assert.deepEqual(first.outcome, { kind: 'failure', code: 'endpoint_not_loaded' });
     assert.deepEqual(h.eventsOf('endpoint_failed'), [
       { kind: 'endpoint_failed', endpoint: 'a', generation: 1, code: 'init_failed', message: 'static panicked' },

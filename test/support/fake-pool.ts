@@ -105,15 +105,15 @@ export class FakePool implements HandlerPool {
     return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images, memoryBytes: 0 };
   }
 
-  retire(drainTimeoutMs: number): Promise<RetireOutcome> {
-    this.#retired ??= this.#retire(drainTimeoutMs);
+  retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
+    this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
     return this.#retired;
   }
 
-  async #retire(drainTimeoutMs: number): Promise<RetireOutcome> {
+  async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
     const drained = await this.#emptyWithin(drainTimeoutMs);
     for (const request of [...this.#queue, ...this.#running]) {
-      request.settle?.(failure('handler_drain_forced'));
+      request.settle?.(failure(leftWith));
       request.settle = null;
       this.#drop(request);
     }
