@@ -5,6 +5,7 @@ import type { PoolFactoryOptions } from '../pool/factory.ts';
 import type { Clock } from '../serving/clock.ts';
 import { Deployment } from '../serving/deployment.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
+import { InterruptBudget } from '../serving/interrupt-budget.ts';
 import { processFigures, TrafficCounters } from '../serving/process-figures.ts';
 import { AccessLog } from './access-log.ts';
 import { BodyBudget } from './body-budget.ts';
@@ -66,6 +67,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   async accept(): Promise<{ ok: true }> {
     await this.#options.listen(this.#listener.server);
     this.#accepting = true;
+    this.#deployment.open();
     return { ok: true };
   }
 
@@ -125,8 +127,14 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   }
 
   #createDeployment(): Deployment {
-    const { settings, clock, emit } = this.#options;
-    const { threadsMax, queueMax, inFlightMax, sleepAfterSecs } = settings;
+    const { settings, clock } = this.#options;
+    const { threadsMax, queueMax, inFlightMax, sleepAfterSecs, interruptsMax } = settings;
+    const budget = new InterruptBudget(interruptsMax);
+    const emit = (event: GatewayEvent): void => {
+      this.#options.emit(event);
+      const request = budget.after(event);
+      if (request !== null) this.#options.emit(request);
+    };
     const routesChanged = (routed: readonly Endpoint[]): void => this.#route(routed);
     const sleepAfterMs = sleepAfterSecs * 1000;
     return new Deployment({ threadsMax, queueMax, inFlightMax, sleepAfterMs, clock, emit, routesChanged });

@@ -58,7 +58,7 @@ export type ControlEvent =
   | {
       readonly type: 'process';
       readonly pid: number;
-      readonly state: 'starting' | 'serving' | 'draining' | 'ended';
+      readonly state: 'starting' | 'spare' | 'serving' | 'draining' | 'ended';
       /** Of one that has ended and is replaced: why, in a few fixed words. */
       readonly reason: string | null;
     }

@@ -157,7 +157,13 @@ export type GatewayEvent =
       readonly fields: Record<string, unknown>;
     }
   /** The process should be replaced soon: it may hold damage that a fresh one does not. */
-  | { readonly kind: 'replace_me'; readonly reason: string };
+  | { readonly kind: 'replace_me'; readonly reason: ReplaceReason; readonly message: string };
+
+/**
+ * Why a process should be replaced, in a word that can be a metric's label. `suspect`: something foreign may be damaged,
+ * an image did not unmap or a call cannot be ended. `interrupts`: INTERRUPTS_MAX is used up.
+ */
+export type ReplaceReason = 'suspect' | 'interrupts';
 
 /** A fault for the log: `message` and `location` come from a panic only. */
 export type FaultReport = Fault & { readonly message: string | null };

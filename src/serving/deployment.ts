@@ -85,6 +85,11 @@ export class Deployment {
     return failed;
   }
 
+  /** Requests come from now on: endpoints without any may sleep. */
+  open(): void {
+    this.#keeper.beginSleepChecks();
+  }
+
   /** Binds images of `spec.serving` beside the generation that serves: as many as that has awake, at least one. */
   async prepare(spec: EndpointSpec): Promise<PrepareOutcome> {
     if (spec.serving === null)

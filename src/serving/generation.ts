@@ -305,8 +305,8 @@ export class Generation implements ThreadHolder {
     }
   }
 
-  #replaceProcess(reason: string): void {
-    this.#surroundings.emit({ kind: 'replace_me', reason });
+  #replaceProcess(message: string): void {
+    this.#surroundings.emit({ kind: 'replace_me', reason: 'suspect', message });
   }
 
   #poolEvents(): PoolEvents {

@@ -25,12 +25,18 @@ export class ThreadKeeper {
   readonly #waiting = new Set<ThreadHolder>();
   #lookAgain: Timer | null = null;
   #sleepCheck: Timer | null = null;
+  #idleFromMs = 0;
 
   /** `sleepAfterMs` 0: nothing sleeps for being idle. */
   constructor(options: { readonly threadsMax: number; readonly sleepAfterMs: number; readonly clock: Clock }) {
     this.#threadsMax = options.threadsMax;
     this.#sleepAfterMs = options.sleepAfterMs;
     this.#clock = options.clock;
+  }
+
+  /** From now on requests come, so that one without any is idle; until then everything stays awake. */
+  beginSleepChecks(): void {
+    this.#idleFromMs = this.#clock.nowMs();
     this.#scheduleSleepCheck();
   }
 
@@ -119,8 +125,14 @@ export class ThreadKeeper {
     if (this.#sleepAfterMs === 0) return;
     const delayMs = Math.min(SLEEP_CHECK_MS.max, Math.max(SLEEP_CHECK_MS.min, this.#sleepAfterMs / 10));
     this.#sleepCheck = this.#clock.after(delayMs, () => {
-      for (const holder of overdueForSleep(this.#candidates(), this.#clock.nowMs(), this.#sleepAfterMs)) holder.sleep();
+      this.#sleepOverdue();
       this.#scheduleSleepCheck();
     });
+  }
+
+  #sleepOverdue(): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#idleFromMs < this.#sleepAfterMs) return;
+    for (const holder of overdueForSleep(this.#candidates(), nowMs, this.#sleepAfterMs)) holder.sleep();
   }
 }

@@ -24,7 +24,7 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
     case 'log':
       return sinks.log[event.level]({ event: 'gateway_process', process, ...event.fields }, event.message);
     case 'replace_me':
-      return sinks.log.warn({ event: 'process_replaced', process, reason: event.reason }, event.reason);
+      return sinks.log.warn({ event: 'process_replaced', process, reason: event.reason }, event.message);
     case 'endpoint_failed': {
       const { endpoint, generation, code, message } = event;
       return sinks.log.error({ event: 'endpoint_failed', process, endpoint, generation, code }, message);

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createAdminApp } from '../admin/app.ts';
 import { keptKey } from '../admin/key.ts';
-import type { AdminParts, DataPlaneView } from '../admin/parts.ts';
+import type { AdminParts, DataPlaneView, ProcessView } from '../admin/parts.ts';
 import type { Compiler, CompileProgress } from '../build/compiler.ts';
 import { createCompiler } from '../build/create-compiler.ts';
 import type { Settings } from '../config.ts';
@@ -23,6 +23,7 @@ import { serveAdmin, stopAdmin } from './admin-server.ts';
 import { buildGuard, workInBackground } from './background-work.ts';
 import { dataPlaneSettings, endpointDefaults } from './data-plane-settings.ts';
 import { Fleet } from './fleet/fleet.ts';
+import type { Member } from './fleet/member.ts';
 import { reportGatewayEvent } from './gateway-events.ts';
 import { GuardSource } from './guard-source.ts';
 import { ListeningSocket } from './listening-socket.ts';
@@ -126,6 +127,7 @@ function createControlPlane(
   const guard = new GuardSource(() => compiler.guardPath());
   const fleet = new Fleet({
     processes: settings.processes,
+    spares: settings.spareProcesses,
     command: gatewayCommand,
     listeningFd: gatewaySocket.fd,
     settings: dataPlaneSettings(settings),
@@ -161,6 +163,14 @@ function emptyFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
+/** One that is lost counts as draining: it takes nothing new, and will be gone in a moment. */
+const processView = ({ process: { pid }, state, since, faults }: Member): ProcessView => ({
+  pid,
+  state: state === 'lost' ? 'draining' : state,
+  since,
+  faults,
+});
+
 function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlane, key: string): AdminParts {
   const { store, lifecycle, fleet, events, figures, handlerLogs, log } = plane;
   const freshFigures = async (): Promise<ProcessFigures> => {
@@ -169,7 +179,7 @@ function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlan
   };
   const dataPlane: DataPlaneView = {
     canServe: () => fleet.canServe(),
-    processes: () => fleet.members.map(({ process: { pid }, state, since, faults }) => ({ pid, state, since, faults })),
+    processes: () => fleet.members.map(processView),
     figures: freshFigures,
   };
   const metrics = new Metrics({ events, counts: () => stateCounts(store), figures: freshFigures });

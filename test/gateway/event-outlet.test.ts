@@ -43,6 +43,6 @@ test('log lines that nobody takes are dropped at a bound, and counted in one lin
 test('events that are no log lines go however many lines wait', () => {
   const { outlet, sent } = stalledOutlet();
   for (let at = 0; at < 100; at++) outlet.emit(lines(10));
-  outlet.emit({ kind: 'replace_me', reason: 'a stuck call' });
-  assert.deepEqual(sent.at(-1), { kind: 'replace_me', reason: 'a stuck call' });
+  outlet.emit({ kind: 'replace_me', reason: 'suspect', message: 'a stuck call' });
+  assert.deepEqual(sent.at(-1), { kind: 'replace_me', reason: 'suspect', message: 'a stuck call' });
 });

@@ -41,7 +41,9 @@ test('a suspect pool asks for the process to be replaced', async () => {
   const h = new Harness();
   await h.start(spec('a', 1));
   h.factory.pool('a', 1).spec.events.suspect('a lock may be held');
-  assert.deepEqual(h.eventsOf('replace_me'), [{ kind: 'replace_me', reason: 'a lock may be held' }]);
+  assert.deepEqual(h.eventsOf('replace_me'), [
+    { kind: 'replace_me', reason: 'suspect', message: 'a lock may be held' },
+  ]);
 });
 
 test('durations fall into the bucket of the smallest bound they do not exceed', () => {

@@ -46,8 +46,14 @@ export class Harness {
     });
   }
 
-  /** Starts with these endpoints, all bound. */
+  /** Starts with these endpoints, all bound, and requests may come. */
   async start(...specs: EndpointSpec[]): Promise<void> {
+    await this.startSpare(...specs);
+    this.deployment.open();
+  }
+
+  /** Starts with these endpoints, all bound; `deployment.open()` says that requests come. */
+  async startSpare(...specs: EndpointSpec[]): Promise<void> {
     this.deployment.load(specs);
     await this.deployment.bindAll(this.factory, 4);
   }

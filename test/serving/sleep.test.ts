@@ -20,6 +20,18 @@ describe('an endpoint that sleeps', () => {
     assert.deepEqual(h.eventsOf('retired'), []);
   });
 
+  test('does so only where requests come: in a spare process it stays awake, and its time begins when that takes over', async () => {
+    const h = new Harness({ sleepAfterMs: 60_000 });
+    await h.startSpare(spec('a', 1));
+    await h.clock.advance(1_000_000);
+    assert.equal(h.asleep('a'), false);
+    h.deployment.open();
+    await h.clock.advance(50_000);
+    assert.equal(h.asleep('a'), false);
+    await h.clock.advance(20_000);
+    assert.equal(h.asleep('a'), true);
+  });
+
   test('is woken by the next request, which is answered', async () => {
     const h = new Harness({ sleepAfterMs: 1_000 });
     await h.start(spec('a', 1));

@@ -4,23 +4,25 @@ import { AdminError } from '../../errors.ts';
 import type { DataPlane, DataPlaneListener, ProcessId } from '../../lifecycle/data-plane.ts';
 import type { EventBus } from '../../observe/events.ts';
 import type { FigureLedger } from '../../observe/figure-ledger.ts';
+import { countersOf } from '../../observe/figures.ts';
 import type {
   DataPlaneSettings,
   EndpointSpec,
   GatewayEvent,
   PrepareOutcome,
   ProcessFigures,
+  ReplaceReason,
 } from '../../protocol/control.ts';
 import { BackOff } from './back-off.ts';
 import { DeadlyBinds } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import { DesiredState, type Change } from './desired-state.ts';
+import { planFleet, type FleetSize, type MemberState } from './fleet-plan.ts';
 import { GatewayProcess, type ProcessEnd } from './gateway-process.ts';
 import type { GuardSource } from '../guard-source.ts';
 import { Member } from './member.ts';
 
-export interface FleetOptions {
-  readonly processes: number;
+export interface FleetOptions extends FleetSize {
   readonly command: readonly string[];
   readonly listeningFd: number;
   readonly settings: DataPlaneSettings;
@@ -39,17 +41,24 @@ const PREPARE_ATTEMPTS = 2;
 /** Binds under way at once while a process starts; more would only wait for the disk and the processors. */
 const BINDS_AT_ONCE = 4;
 
-/** The gateway processes: keeps their number up, gives each the newest state, and speaks to all as one data plane. */
+/** A process that was ready for so long did not die of its start: the next one needs no pause. */
+const STEADY_MS = 10_000;
+
+/**
+ * The gateway processes: keeps their number up, gives each the newest state, and speaks to those that serve as one data
+ * plane. A spare is told everything too, but nobody waits for it and nobody hears of what it cannot do until it serves.
+ */
 export class Fleet implements DataPlane {
   readonly #options: FleetOptions;
   readonly #state = new DesiredState();
   readonly #members = new Set<Member>();
   readonly #deadlyBinds = new DeadlyBinds();
-  /** Of processes that die before they are ready. */
+  /** Of processes that end without having served. */
   readonly #backOff = new BackOff();
+  #startsPending = 0;
   readonly #signals = new EventEmitter().setMaxListeners(0);
   #listener: DataPlaneListener | null = null;
-  #poll: NodeJS.Timeout | undefined;
+  #pollTimer: NodeJS.Timeout | undefined;
   #stopping = false;
 
   constructor(options: FleetOptions) {
@@ -61,7 +70,7 @@ export class Fleet implements DataPlane {
     this.#listener = listener;
     for (const endpoint of endpoints) this.#state.set(endpoint.id, endpoint);
     await Promise.all(Array.from({ length: this.#options.processes }, async () => this.#spawn()));
-    this.#poll = setInterval(() => void this.figures(), POLL_INTERVAL_MS).unref();
+    this.#pollTimer = setInterval(() => void this.figures(), POLL_INTERVAL_MS).unref();
     while (this.#serving().length === 0) await once(this.#signals, 'serving');
   }
 
@@ -74,7 +83,7 @@ export class Fleet implements DataPlane {
   }
 
   holders(): readonly ProcessId[] {
-    return this.#started().map(member => member.process.pid);
+    return this.#holders().map(member => member.process.pid);
   }
 
   async prepare(endpoint: EndpointSpec): Promise<PrepareOutcome> {
@@ -90,7 +99,7 @@ export class Fleet implements DataPlane {
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
-    const calls = this.#started().map(async ({ process }) =>
+    const calls = this.#holders().map(async ({ process }) =>
       process.call('abandon', { endpoint, generation }, ABANDON_TIMEOUT_MS),
     );
     await Promise.allSettled(calls);
@@ -98,44 +107,57 @@ export class Fleet implements DataPlane {
 
   async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
     const change = this.#state.set(id, endpoint);
-    const draining = await Promise.all(this.#started().map(async member => this.#commitTo(member, change)));
+    const draining = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
+    // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
+    for (const spare of this.#inState('spare')) void this.#catchUp(spare);
     const versions = [...this.#members].map(member => member.version);
     this.#state.forgetDeletions(Math.min(this.#state.version, ...versions));
     return draining.reduce((sum, requests) => sum + requests, 0);
   }
 
   async figures(): Promise<readonly ProcessFigures[]> {
-    const polls = this.#started().map(async member => {
-      const fresh = await member.poll();
-      if (fresh !== null) {
-        this.#options.figures.update(member.process.pid, fresh);
-        this.#listener?.polled(member.process.pid, fresh);
-      } else if (member.state === 'serving' && member.silentMs > LIMITS.unresponsiveMs) {
-        member.kill('unresponsive');
-      }
-      return fresh ?? member.figures;
-    });
+    for (const spare of this.#inState('spare')) void this.#poll(spare);
+    const polls = this.#holders().map(async member => (await this.#poll(member)) ?? member.figures);
     return (await Promise.all(polls)).filter(figures => figures !== null);
   }
 
   /** Ends every process, each when its requests are finished. */
   async shutdown(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#poll);
+    clearInterval(this.#pollTimer);
     await Promise.all(
       [...this.#members].map(async member => {
-        if (member.state === 'starting') member.kill('shutdown');
-        await this.#shutDown(member);
+        if (member.hasServed && member.state !== 'lost') return this.#shutDown(member);
+        member.kill('shutdown');
+        await member.process.ended;
       }),
     );
   }
 
-  #serving(): Member[] {
-    return [...this.#members].filter(member => member.state === 'serving');
+  #inState(state: MemberState): Member[] {
+    return [...this.#members].filter(member => member.state === state);
   }
 
-  #started(): Member[] {
-    return [...this.#members].filter(member => member.state !== 'starting');
+  #serving(): Member[] {
+    return this.#inState('serving');
+  }
+
+  /** Those that may have requests. */
+  #holders(): Member[] {
+    return [...this.#members].filter(member => member.hasServed);
+  }
+
+  async #poll(member: Member): Promise<ProcessFigures | null> {
+    const fresh = await member.poll();
+    if (fresh === null) {
+      if (member.state !== 'draining' && member.silentMs > LIMITS.unresponsiveMs) this.#kill(member, 'unresponsive');
+      return null;
+    }
+    const { pid } = member.process;
+    // What a spare has loaded is not what serves.
+    this.#options.figures.update(pid, member.hasServed ? fresh : countersOf(fresh));
+    if (member.hasServed) this.#listener?.polled(pid, fresh);
+    return fresh;
   }
 
   async #untilServing(): Promise<Member[]> {
@@ -156,7 +178,7 @@ export class Fleet implements DataPlane {
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       if (error.kind === 'gone') return 0;
-      member.kill(error.kind === 'timeout' ? 'commit_timeout' : 'commit_failed');
+      this.#kill(member, error.kind === 'timeout' ? 'commit_timeout' : 'commit_failed');
       await member.process.ended;
       // Where none comes up, the deploy stands all the same: whichever starts next gets it.
       if (!this.#stopping) await this.#untilServing().catch(() => []);
@@ -164,16 +186,26 @@ export class Fleet implements DataPlane {
     }
   }
 
-  /** Resolves when the process serves or has ended. */
+  /** Does what the plan says; called after everything that may change it. */
+  #act(): void {
+    if (this.#stopping) return;
+    const { promote, relieve, start } = planFleet([...this.#members], this.#options, this.#startsPending);
+    for (const member of promote) member.promotion = this.#promote(member);
+    for (const member of relieve) this.#relieve(member);
+    for (let started = 0; started < start; started += 1) void this.#spawn();
+  }
+
+  /** Resolves when the process serves, is a spare, or has ended. */
   async #spawn(): Promise<void> {
     const process = GatewayProcess.spawn({
       command: this.#options.command,
       listeningFd: this.#options.listeningFd,
       onEvent: event => this.#receive(member, event),
+      onLost: () => this.#lose(member),
       onEnd: end => this.#ended(member, end),
     });
     // The operating system refused another process; it may allow one later.
-    if (process === null) return this.#spawnLater();
+    if (process === null) return this.#startLater();
     const member = new Member(process);
     this.#members.add(member);
     this.#tell(member, 'starting', null);
@@ -181,22 +213,45 @@ export class Fleet implements DataPlane {
   }
 
   async #bringUp(member: Member): Promise<void> {
+    const { guard, settings } = this.#options;
+    const bindsAtOnce = this.#deadlyBinds.any ? 1 : BINDS_AT_ONCE;
+    const isUp = await this.#mustAnswer(member, 'start_failed', async () =>
+      member.bringUp(this.#state, { settings, guard: () => guard.path, bindsAtOnce }),
+    );
+    if (!isUp) return;
+    this.#act();
+    if (member.promotion === null) this.#tell(member, 'spare', null);
+    else await member.promotion;
+  }
+
+  /** The spare has heard of everything before it accepts, for it hears all in the order in which it was sent. */
+  async #promote(member: Member): Promise<void> {
+    void this.#catchUp(member);
+    if (!(await this.#mustAnswer(member, 'accept_failed', async () => member.accept()))) return;
+    this.#backOff.reset();
+    this.#tell(member, 'serving', null);
+    this.#listener?.started(this.#state.endpoints(), member.failuresIn(this.#state));
+    this.#signals.emit('serving');
+    this.#act();
+  }
+
+  async #catchUp(member: Member): Promise<void> {
+    const { path } = this.#options.guard;
+    await this.#mustAnswer(member, 'commit_failed', async () =>
+      member.catchUp(this.#state, path, LIMITS.unresponsiveMs),
+    );
+  }
+
+  /** A process that cannot do what every one has to do is of no use. False: it has ended. */
+  async #mustAnswer(member: Member, killReason: string, work: () => Promise<void>): Promise<boolean> {
     try {
-      const { guard, settings } = this.#options;
-      const { served, failed } = await member.bringUp(this.#state, {
-        settings,
-        guard: () => guard.path,
-        bindsAtOnce: this.#deadlyBinds.any ? 1 : BINDS_AT_ONCE,
-      });
-      this.#backOff.reset();
-      this.#tell(member, 'serving', null);
-      this.#listener?.started(served, failed);
-      this.#signals.emit('serving');
-      this.#relieve();
+      await work();
+      return true;
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      if (error.kind !== 'gone') member.kill('start_failed');
+      if (error.kind !== 'gone') this.#kill(member, killReason);
       await member.process.ended;
+      return false;
     }
   }
 
@@ -204,50 +259,70 @@ export class Fleet implements DataPlane {
     const { pid } = member.process;
     member.note(event);
     if (event.kind === 'bound') this.#deadlyBinds.survived(event.endpoint, event.generation);
-    if (event.kind === 'replace_me') this.#replace(member);
-    else if (event.kind === 'retired') this.#listener?.retired(pid, event);
-    else if (event.kind === 'endpoint_failed') this.#listener?.endpointFailed(event.endpoint, event.generation, event);
+    if (event.kind === 'replace_me') this.#replace(member, event.reason);
+    else if (event.kind === 'retired' && member.hasServed) this.#listener?.retired(pid, event);
+    else if (event.kind === 'endpoint_failed' && member.hasServed) {
+      this.#listener?.endpointFailed(event.endpoint, event.generation, event);
+    }
     this.#options.onEvent(pid, event);
   }
 
-  /** A fresh process first; the old one goes when that serves. */
-  #replace(member: Member): void {
-    if (member.leaving || member.state !== 'serving' || this.#stopping) return;
+  /** Another process first; this one goes when that serves. */
+  #replace(member: Member, reason: ReplaceReason): void {
+    if (member.leaving || (member.state !== 'serving' && member.state !== 'spare')) return;
     member.leaving = true;
-    void this.#spawn();
+    member.replaceReason = reason;
+    this.#act();
   }
 
-  #relieve(): void {
-    const relieved = this.#serving().find(member => member.leaving);
-    if (relieved !== undefined) void this.#shutDown(relieved);
+  #relieve(member: Member): void {
+    if (member.hasServed) void this.#shutDown(member);
+    else this.#kill(member, member.replaceReason ?? 'replaced');
+  }
+
+  /** Longest that a process may take to finish its requests. */
+  get #drainMs(): number {
+    const drains = this.#state.endpoints().map(endpoint => endpoint.drainTimeoutMs);
+    return Math.max(this.#options.settings.drainTimeoutSecs * 1_000, ...drains);
   }
 
   async #shutDown(member: Member): Promise<void> {
-    const drains = this.#state.endpoints().map(endpoint => endpoint.drainTimeoutMs);
-    const drainMs = Math.max(this.#options.settings.drainTimeoutSecs * 1_000, ...drains);
-    const ended = member.shutDown(drainMs);
+    const ended = member.shutDown(this.#drainMs);
     this.#tell(member, 'draining', null);
     await ended;
   }
 
-  #ended(member: Member, end: ProcessEnd): void {
-    const wasStarting = member.state === 'starting';
-    const clean = member.state === 'draining' && end.status === 0;
-    this.#members.delete(member);
-    const { figures } = member;
-    this.#options.figures.end(member.process.pid, figures);
-    this.#listener?.gone(member.process.pid, { clean, figures });
-    this.#tell(member, 'ended', this.#stopping ? null : reasonOf(member, clean, end));
-    if (this.#stopping) return;
-    if (!clean && !member.wasKilled(end)) this.#blame(member);
-    if (member.leaving) return;
-    if (wasStarting) this.#spawnLater();
-    else void this.#spawn();
+  #kill(member: Member, reason: string): void {
+    member.kill(reason);
+    this.#lose(member);
   }
 
-  #spawnLater(): void {
+  /** Nothing more can be expected of it: what it was for is somebody else's from now on. */
+  #lose(member: Member): void {
+    if (member.state === 'draining' || member.state === 'lost') return;
+    member.lose();
+    this.#act();
+  }
+
+  #ended(member: Member, end: ProcessEnd): void {
+    this.#members.delete(member);
+    const { figures, hasServed } = member;
+    const hasFinished = member.hasFinished(end);
+    this.#options.figures.end(member.process.pid, figures);
+    if (hasServed) this.#listener?.gone(member.process.pid, { clean: hasFinished, figures });
+    this.#tell(member, 'ended', this.#stopping ? null : member.reasonOf(end));
+    if (this.#stopping) return;
+    if (!hasFinished && !member.wasKilled(end)) this.#blame(member);
+    if (member.readyMs > STEADY_MS) this.#backOff.reset();
+    if (!hasServed) this.#startLater();
+    this.#act();
+  }
+
+  #startLater(): void {
+    this.#startsPending += 1;
     setTimeout(() => {
-      if (!this.#stopping) void this.#spawn();
+      this.#startsPending -= 1;
+      this.#act();
     }, this.#backOff.next());
   }
 
@@ -261,14 +336,7 @@ export class Fleet implements DataPlane {
     }
   }
 
-  #tell(member: Member, state: 'starting' | 'serving' | 'draining' | 'ended', reason: string | null): void {
+  #tell(member: Member, state: Exclude<MemberState, 'lost'> | 'ended', reason: string | null): void {
     this.#options.events.publish({ type: 'process', pid: member.process.pid, state, reason });
   }
-}
-
-/** In few fixed words, since it is a metric's label. */
-function reasonOf(member: Member, clean: boolean, end: ProcessEnd): string {
-  if (clean) return 'replaced';
-  if (member.killReason !== null) return member.killReason;
-  return end.signal ?? `exit_${end.status ?? 'unknown'}`;
 }

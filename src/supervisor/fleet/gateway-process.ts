@@ -14,6 +14,8 @@ export interface GatewayProcessOptions {
   readonly command: readonly string[];
   readonly listeningFd: number;
   readonly onEvent: (event: GatewayEvent) => void;
+  /** At once when the process has ended or its channel is closed, whichever is seen first; `onEnd` follows. */
+  readonly onLost: () => void;
   readonly onEnd: (end: ProcessEnd) => void;
 }
 
@@ -37,11 +39,18 @@ export class GatewayProcess {
     const send = (message: object): void => void child.send(message, () => {});
     this.#channel = new ControlChannel({ send, onEvent: options.onEvent });
     child.on('message', message => this.#channel.receive(message as GatewayToSupervisor));
-    this.ended = this.#end(options.onEnd);
+    this.ended = this.#end(options);
   }
 
   /** The process has ended when it is gone and the last message it sent has been read. */
-  async #end(onEnd: (end: ProcessEnd) => void): Promise<ProcessEnd> {
+  async #end({ onLost, onEnd }: GatewayProcessOptions): Promise<ProcessEnd> {
+    let isLost = false;
+    const lose = (): void => {
+      if (!isLost) onLost();
+      isLost = true;
+    };
+    this.#child.once('exit', lose);
+    this.#child.once('disconnect', lose);
     const exited = once(this.#child, 'exit');
     const disconnected = once(this.#child, 'disconnect');
     const [status, signal] = (await exited) as [number | null, NodeJS.Signals | null];

@@ -6,13 +6,13 @@ import type {
   GatewayEvent,
   PrepareOutcome,
   ProcessFigures,
+  ReplaceReason,
 } from '../../protocol/control.ts';
 import { BindsUnderWay } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import type { Change, DesiredState } from './desired-state.ts';
+import type { MemberState, Placed } from './fleet-plan.ts';
 import type { GatewayProcess, ProcessEnd } from './gateway-process.ts';
-
-export type MemberState = 'starting' | 'serving' | 'draining';
 
 /** Time limits of the calls that may take long; a process that exceeds one is broken. */
 const START_TIMEOUT_MS = 120_000;
@@ -22,11 +22,12 @@ const FIGURES_TIMEOUT_MS = 1_000;
 const SHUTDOWN_PHASES = 2;
 const HANDOVER_PHASES = 3;
 const SHUTDOWN_GRACE_MS = 5_000;
+/** A process that was lost ends by itself, or is beyond control and must not go on answering from an old state. */
+const LOST_GRACE_MS = 1_000;
+/** A process that has finished everything and is still there after so long has a thread that nothing can end. */
+const EXIT_GRACE_MS = 2_000;
 
-export interface Started {
-  readonly served: readonly EndpointSpec[];
-  readonly failed: readonly ({ readonly endpoint: string } & BindFailure)[];
-}
+export type EndpointFailure = { readonly endpoint: string } & BindFailure;
 
 export interface BringUpOptions {
   readonly settings: DataPlaneSettings;
@@ -35,27 +36,41 @@ export interface BringUpOptions {
   readonly bindsAtOnce: number;
 }
 
-/** What a process without guard has not bound: everything. It does when the guard comes. */
-function withoutGuard(served: readonly EndpointSpec[]): Started['failed'] {
-  const failure = { code: 'guard_missing', message: 'The guard library, which loads handlers, is not built.' };
-  return served.flatMap(({ id, serving }) => (serving === null ? [] : [{ endpoint: id, ...failure }]));
-}
+/** What a process without guard binds: nothing. It does when the guard comes. */
+const NO_GUARD: BindFailure = {
+  code: 'guard_missing',
+  message: 'The guard library, which loads handlers, is not built.',
+};
 
 /** One gateway process as the fleet sees it: how far it has come, and what it knows. */
-export class Member {
+export class Member implements Placed {
   readonly process: GatewayProcess;
   readonly since = Date.now();
   readonly binds = new BindsUnderWay();
   state: MemberState = 'starting';
-  /** A fresh process is to take its place: when that serves, this one is shut down. */
+  accepting = false;
   leaving = false;
+  /** It serves or did: its generations may hold requests. */
+  hasServed = false;
+  /** Its way from spare to serving, once it is on it. */
+  promotion: Promise<void> | null = null;
+  /** Why it asked to be replaced. */
+  replaceReason: ReplaceReason | null = null;
   /** Why the fleet killed it, for the log. */
   killReason: string | null = null;
   faults = 0;
+  /** It has answered that everything is finished. */
+  #isFinished = false;
+  #isShutDown = false;
   #figures: ProcessFigures | null = null;
   #answeredAt = performance.now();
+  #readyAt = Number.POSITIVE_INFINITY;
+  /** The newest version it was sent, and the newest it has answered. */
+  #sentVersion = 0;
   #version = 0;
-  #hasGuard = false;
+  /** What it could not bind, and nobody was told of because it did not serve yet. */
+  readonly #bindFailures = new Map<string, { readonly generation: number } & BindFailure>();
+  #guarded: Promise<void> | null = null;
 
   constructor(process: GatewayProcess) {
     this.process = process;
@@ -71,33 +86,68 @@ export class Member {
     return this.#figures;
   }
 
-  /**
-   * Gives the process the newest state, also what is committed while it starts, and lets it accept. Between the last
-   * look at the version and `serving` nothing is awaited, so no commit falls in between.
-   */
-  async bringUp(state: DesiredState, options: BringUpOptions): Promise<Started> {
-    const { settings, guard, bindsAtOnce } = options;
-    const served = state.endpoints();
-    const { version } = state;
-    const guardPath = guard();
-    const start = { settings, guardPath, version, endpoints: served, bindsAtOnce };
-    const { failed: notBound } = await this.process.call('start', start, START_TIMEOUT_MS);
-    const failed = guardPath === null ? withoutGuard(served) : notBound;
-    this.#version = version;
-    this.#hasGuard = guardPath !== null;
-    for (let missed = state.since(this.#version); missed.length > 0; missed = state.since(this.#version)) {
-      for (const change of missed) await this.commit(change, START_TIMEOUT_MS);
-    }
-    this.state = 'serving';
-    this.#answeredAt = performance.now();
-    await this.process.call('accept', {}, START_TIMEOUT_MS);
-    return { served, failed };
+  /** How long it could have served, in milliseconds; negative: it was never ready. */
+  get readyMs(): number {
+    return performance.now() - this.#readyAt;
   }
 
+  /**
+   * Gives the process the newest state, also what is committed while it starts. Between the last look at the version and
+   * the return nothing is awaited, so no commit falls in between.
+   */
+  async bringUp(state: DesiredState, options: BringUpOptions): Promise<void> {
+    const { settings, guard, bindsAtOnce } = options;
+    const endpoints = state.endpoints();
+    const { version } = state;
+    const guardPath = guard();
+    const start = { settings, guardPath, version, endpoints, bindsAtOnce };
+    const { failed } = await this.process.call('start', start, START_TIMEOUT_MS);
+    for (const { id, serving } of endpoints) {
+      const failure = guardPath === null ? NO_GUARD : failed.find(({ endpoint }) => endpoint === id);
+      if (serving !== null && failure !== undefined) this.#noteFailure(id, serving.generation, failure);
+    }
+    if (guardPath !== null) this.#guarded = Promise.resolve();
+    this.#version = version;
+    this.#sentVersion = version;
+    while (this.#sentVersion < state.version) await this.catchUp(state, guard(), START_TIMEOUT_MS);
+    if (this.state !== 'starting') throw new CallFailed('gone', 'the process was lost while it started');
+    this.state = 'spare';
+    this.#readyAt = performance.now();
+    this.#answeredAt = this.#readyAt;
+  }
+
+  /**
+   * Sends what the process was not told yet, before this returns its promise: whatever is sent later, it hears later.
+   * Resolves when it has answered all of it. @throws CallFailed
+   */
+  async catchUp(state: DesiredState, guardPath: string | null, timeoutMs: number): Promise<void> {
+    const guarded = guardPath === null ? undefined : this.giveGuard(guardPath);
+    const { version } = state;
+    const commits = state.since(this.#sentVersion).map(async change => this.commit(change, timeoutMs));
+    this.#sentVersion = version;
+    await Promise.all([guarded, ...commits]);
+    this.#version = Math.max(this.#version, version);
+  }
+
+  /** Lets the process serve. @throws CallFailed */
+  async accept(): Promise<void> {
+    this.state = 'serving';
+    this.hasServed = true;
+    await this.process.call('accept', {}, LIMITS.unresponsiveMs);
+    this.accepting = true;
+  }
+
+  /** What of the state it could not bind while it did not serve. */
+  failuresIn(state: DesiredState): readonly EndpointFailure[] {
+    return [...this.#bindFailures].flatMap(([endpoint, { generation, code, message }]) =>
+      state.endpoint(endpoint)?.serving?.generation === generation ? [{ endpoint, code, message }] : [],
+    );
+  }
+
+  /** Once, however many calls need it at the same time; when it failed, the next call tries again. */
   async giveGuard(guardPath: string): Promise<void> {
-    if (this.#hasGuard) return;
-    await this.process.call('guard', { guardPath }, START_TIMEOUT_MS);
-    this.#hasGuard = true;
+    this.#guarded ??= this.#sendGuard(guardPath);
+    return this.#guarded;
   }
 
   /** null: the process ended, and not of this. */
@@ -117,6 +167,7 @@ export class Member {
 
   /** @returns requests in flight in older generations. @throws CallFailed */
   async commit(change: Change, timeoutMs: number = LIMITS.commitTimeoutMs): Promise<number> {
+    this.#sentVersion = Math.max(this.#sentVersion, change.version);
     const { draining } = await this.process.call('commit', change, timeoutMs);
     this.#version = Math.max(this.#version, change.version);
     return draining;
@@ -143,22 +194,33 @@ export class Member {
     else if (event.kind === 'bound') this.binds.end(event.endpoint, event.generation);
     else if (event.kind === 'fault') this.faults += 1;
     else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);
+    else if (event.kind === 'endpoint_failed' && !this.hasServed) {
+      this.#noteFailure(event.endpoint, event.generation, event);
+    }
   }
 
   /** Lets the process finish its requests and end; one that takes much longer than the drain timeout is killed. */
   async shutDown(drainMs: number): Promise<ProcessEnd> {
     this.state = 'draining';
+    this.#isShutDown = true;
     const handover = this.leaving;
     const timeoutMs = drainMs * (handover ? HANDOVER_PHASES : SHUTDOWN_PHASES) + SHUTDOWN_GRACE_MS;
-    const deadline = setTimeout(() => this.kill('drain_timeout'), timeoutMs);
+    this.#killAfter(timeoutMs, 'drain_timeout');
     try {
       this.#figures = await this.process.call('shutdown', { handover });
+      this.#isFinished = true;
+      this.#killAfter(EXIT_GRACE_MS, null);
     } catch {
       // It ended, or failed at ending: `ended` and the deadline see to either.
     }
-    const end = await this.process.ended;
-    clearTimeout(deadline);
-    return end;
+    return this.process.ended;
+  }
+
+  /** It has ended, was killed or cannot be reached any more. */
+  lose(): void {
+    this.state = 'lost';
+    this.accepting = false;
+    this.#killAfter(LOST_GRACE_MS, 'disconnected');
   }
 
   /** Somebody ended it, this fleet or the system: no library can send SIGKILL, so none is to blame. */
@@ -169,6 +231,38 @@ export class Member {
   kill(reason: string): void {
     this.killReason ??= reason;
     this.process.kill();
+  }
+
+  /** It ended because it was told to, with everything finished. */
+  hasFinished({ status }: ProcessEnd): boolean {
+    return this.#isFinished || (this.#isShutDown && status === 0);
+  }
+
+  /** Why it ended, in few fixed words, since it is a metric's label. */
+  reasonOf(end: ProcessEnd): string {
+    if (this.hasFinished(end)) return this.replaceReason ?? 'replaced';
+    if (this.killReason !== null) return this.killReason;
+    return end.signal ?? `exit_${end.status ?? 'unknown'}`;
+  }
+
+  async #sendGuard(guardPath: string): Promise<void> {
+    this.#bindFailures.clear();
+    try {
+      await this.process.call('guard', { guardPath }, START_TIMEOUT_MS);
+    } catch (error) {
+      this.#guarded = null;
+      throw error;
+    }
+  }
+
+  /** `reason` null: it is nothing that the log should tell. */
+  #killAfter(timeoutMs: number, reason: string | null): void {
+    const timer = setTimeout(() => (reason === null ? this.process.kill() : this.kill(reason)), timeoutMs);
+    void this.process.ended.then(() => clearTimeout(timer));
+  }
+
+  #noteFailure(endpoint: string, generation: number, { code, message }: BindFailure): void {
+    this.#bindFailures.set(endpoint, { generation, code, message });
   }
 
   #forgetGeneration(endpoint: string, generation: number): void {

@@ -1,0 +1,145 @@
+/** A warm spare takes over from a gateway process that is killed, or that asks to be replaced. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { answering } from '../support/code.ts';
+import { eventually } from '../support/eventually.ts';
+import { mappedImages, RunningGateway } from '../support/gateway.ts';
+
+/** Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends. */
+const TELLTALE = `use rust_edge_gateway_sdk::prelude::*;
+use std::time::Duration;
+
+extern "C" fn greater(_: *const libc::c_void, _: *const libc::c_void) -> i32 {
+    1
+}
+
+#[handler]
+pub async fn handle(ctx: &Context, req: Request) -> Response {
+    match req.query_param("op").map(String::as_str) {
+        Some("suspect") => unsafe { libc::qsort(std::hint::black_box(8 as *mut _), 2, 4, Some(greater)) },
+        Some("loop") => loop {
+            std::hint::black_box(ctx);
+        },
+        _ => {}
+    }
+    ctx.sleep(Duration::from_millis(req.query_param_as("ms").unwrap_or(0))).await;
+    Response::text(200, std::process::id().to_string())
+}
+`;
+const telltale = { code: TELLTALE, dependencies: { libc: '0.2' }, threads: 1 };
+
+interface Places {
+  readonly serving: number;
+  readonly spare: number;
+}
+
+/** Waits until one process serves, one is a spare and there is no other. */
+async function settled(gateway: RunningGateway): Promise<Places> {
+  return eventually('one serves, one is a spare', async () => {
+    const processes = (await gateway.must('GET', '/stats'))['processes'] as { pid: number; state: string }[];
+    const serving = processes.find(({ state }) => state === 'serving');
+    const spare = processes.find(({ state }) => state === 'spare');
+    if (serving === undefined || spare === undefined || processes.length !== 2) return false;
+    return { serving: serving.pid, spare: spare.pid };
+  });
+}
+
+/** Asks over a connection of its own. */
+async function ask(gateway: RunningGateway, path: string): Promise<string> {
+  return (await gateway.fetch(path, { headers: { connection: 'close' } })).text();
+}
+
+test('killed: the spare answers what waits in the socket and all that comes, with the newest generation', async () => {
+  await using gateway = await RunningGateway.start();
+  await settled(gateway);
+  // All deployed after the spare was started.
+  await gateway.deploy('telltale', telltale);
+  await gateway.deploy('swapped', { code: answering('old') });
+  await gateway.redeploy('swapped', answering('new'));
+  await gateway.deploy('parked', { code: answering('parked') });
+  await gateway.must('POST', '/endpoints/parked/undeploy');
+  const { serving, spare } = await settled(gateway);
+  process.kill(serving, 'SIGSTOP');
+  const { hostname, port } = new URL(gateway.url);
+  const waiting = connect(Number(port), hostname);
+  await once(waiting, 'connect');
+  waiting.end('GET /telltale HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
+  process.kill(serving, 'SIGKILL');
+  assert.ok((await text(waiting)).endsWith(`\r\n\r\n${spare}`));
+  assert.equal(await ask(gateway, '/telltale'), String(spare));
+  assert.equal(await ask(gateway, '/swapped'), 'new');
+  assert.match(await ask(gateway, '/parked'), /endpoint_not_loaded/);
+  const after = await settled(gateway);
+  assert.equal(after.serving, spare);
+  assert.notEqual(after.spare, serving);
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="SIGKILL"\} 1\n/);
+  const { state, generation } = await gateway.must('GET', '/endpoints/swapped');
+  assert.deepEqual({ state, generation }, { state: 'loaded', generation: 2 });
+});
+
+test('a process and its spare killed at once: a fresh process answers', async () => {
+  await using gateway = await RunningGateway.start();
+  await gateway.deploy('telltale', telltale);
+  const { serving, spare } = await settled(gateway);
+  process.kill(serving, 'SIGKILL');
+  process.kill(spare, 'SIGKILL');
+  const answered = Number(await ask(gateway, '/telltale'));
+  assert.equal((await settled(gateway)).serving, answered);
+  assert.ok(![serving, spare].includes(answered));
+});
+
+test('a suspect fault: the spare takes new connections, what is in flight finishes, then the old process ends', async () => {
+  await using gateway = await RunningGateway.start();
+  await gateway.deploy('telltale', telltale);
+  await gateway.deploy('other', telltale);
+  const { serving, spare } = await settled(gateway);
+  const inFlight = ask(gateway, '/other?ms=1500');
+  await eventually('it is in flight', async () => (await gateway.must('GET', '/stats'))['in_flight'] === 1);
+  assert.match(await ask(gateway, '/telltale?op=suspect'), /handler_crashed/);
+  await eventually('new connections go to the spare', async () => (await ask(gateway, '/telltale')) === String(spare));
+  assert.equal(await inFlight, String(serving), 'the old process has finished what it had');
+  const after = await settled(gateway);
+  assert.equal(after.serving, spare);
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);
+  assert.match(await gateway.metrics(), /handler_faults_total\{endpoint="telltale",kind="memory"\} 1\n/);
+});
+
+test('INTERRUPTS_MAX: a process that had to interrupt so many calls is replaced', async () => {
+  await using gateway = await RunningGateway.start({ settings: { INTERRUPTS_MAX: '2' } });
+  await gateway.deploy('telltale', { ...telltale, timeout_ms: 100 });
+  const { serving, spare } = await settled(gateway);
+  assert.match(await ask(gateway, '/telltale?op=loop'), /handler_timeout/);
+  assert.equal(await ask(gateway, '/telltale'), String(serving), 'one is not too many');
+  assert.match(await ask(gateway, '/telltale?op=loop'), /handler_timeout/);
+  await eventually('the spare serves', async () => (await settled(gateway)).serving === spare);
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="interrupts"\} 1\n/);
+});
+
+test('a spare keeps everything loaded while endpoints sleep, and what it has is in no figure', async () => {
+  await using gateway = await RunningGateway.start({ settings: { SLEEP_AFTER_SECS: '1' } });
+  await gateway.deploy('telltale', telltale);
+  const { serving, spare } = await settled(gateway);
+  await eventually('it sleeps', async () => (await mappedImages(serving, 'telltale')).length === 0);
+  assert.equal((await mappedImages(spare, 'telltale')).length, 1);
+  assert.equal((await gateway.must('GET', '/stats'))['libraries_mapped'], 0);
+  process.kill(serving, 'SIGKILL');
+  assert.equal(await ask(gateway, '/telltale'), String(spare));
+  await eventually('it may sleep now', async () => (await mappedImages(spare, 'telltale')).length === 0);
+});
+
+test('SPARE_PROCESSES=0: no spare is kept, and a fresh process replaces one that is killed', async () => {
+  await using gateway = await RunningGateway.start({ settings: { SPARE_PROCESSES: '0' } });
+  await gateway.deploy('telltale', telltale);
+  const [serving = 0] = await gateway.servingPids();
+  process.kill(serving, 'SIGKILL');
+  const answered = Number(await ask(gateway, '/telltale'));
+  assert.notEqual(answered, serving);
+  const processes = (await gateway.must('GET', '/stats'))['processes'] as { pid: number; state: string }[];
+  assert.deepEqual(
+    processes.map(({ pid, state }) => ({ pid, state })),
+    [{ pid: answered, state: 'serving' }],
+  );
+});
