@@ -118,9 +118,11 @@ fn write_one(writer: &mut RecordWriter<'_>, input: &mut Input<'_>) -> Expected {
     let content = match what {
         0 => write_reply(writer, request, input),
         1 => {
-            let message = input.text();
-            writer.panic(request, &message);
-            counted(message.as_bytes())
+            let (message, frames) = (input.text(), input.byte() % 4);
+            let trace: Vec<u64> = (0..frames).map(|_| u64::from(input.short())).collect();
+            writer.panic(request, &message, &trace);
+            let offsets = trace.iter().flat_map(|offset| offset.to_le_bytes());
+            counted(message.as_bytes()).into_iter().chain(offsets).collect()
         }
         2 => {
             let (operation, kind, payload) = (u32::from(input.short()), u32::from(input.byte()), input.bytes());
