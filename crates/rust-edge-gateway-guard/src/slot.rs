@@ -40,6 +40,9 @@ pub struct Slot {
     call: AtomicU64,
     /// Number of the call that has to be interrupted.
     wanted: AtomicU64,
+    /// An interrupt was sent and the thread has not had it yet. Real-time signals queue: a thread without a processor would
+    /// get all of them at once, and look as if its call could not be left however often it was tried.
+    interrupt_sent: AtomicBool,
     /// Most milliseconds the call may take; 0: no limit.
     limit_ms: AtomicU32,
 
@@ -84,6 +87,7 @@ impl Slot {
             in_call: AtomicBool::new(false),
             call: AtomicU64::new(0),
             wanted: AtomicU64::new(0),
+            interrupt_sent: AtomicBool::new(false),
             limit_ms: AtomicU32::new(0),
             stack: Cell::new(Span::EMPTY),
             stack_floor: Cell::new(0),
@@ -157,10 +161,19 @@ impl Slot {
         self.wanted.store(call, SeqCst);
         let _thread_stays = own();
         let thread = self.thread.load(Relaxed);
-        if thread != 0 && self.must_leave() {
-            // SAFETY: plain system call; the thread exists, for it could only end under the lock held here.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
+        if thread == 0 || !self.must_leave() || self.interrupt_sent.swap(true, SeqCst) {
+            return;
         }
+        // SAFETY: plain system call; the thread exists, for it could only end under the lock held here.
+        let status = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
+        if status != 0 {
+            self.interrupt_has_come();
+        }
+    }
+
+    /// The interrupt that was sent is being handled: the next one may be sent.
+    pub fn interrupt_has_come(&self) {
+        self.interrupt_sent.store(false, SeqCst);
     }
 
     /// Whether the running call is the one to interrupt.
@@ -185,6 +198,7 @@ impl Slot {
 
     /// Gives the slot to the calling thread. Everything else has to be set before.
     pub fn assign(&self, thread: i32) {
+        self.interrupt_has_come();
         self.thread.store(thread, SeqCst);
     }
 
