@@ -41,7 +41,9 @@ export class ControlChannel {
     const call = this.#calls;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#pending.set(call, { resolve, reject });
-    const late = (): void => reject(new CallFailed('timeout', `no answer to "${kind}" within ${timeoutMs} ms`));
+    const fail = (): void => reject(new CallFailed('timeout', `no answer to "${kind}" within ${timeoutMs} ms`));
+    // When this process could not run for a while, the answer may have come long ago: messages are read after timers.
+    const late = (): void => void setImmediate(fail);
     const timer = timeoutMs === null ? undefined : setTimeout(late, timeoutMs);
     try {
       this.#send({ kind, call, ...request });
