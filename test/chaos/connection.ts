@@ -70,6 +70,8 @@ export class ClientConnection {
   }
 
   close(): void {
+    // At once: the socket tells of it only later, and nobody may send anything meanwhile.
+    this.#lose('the client has closed it');
     this.socket.destroy();
   }
 
