@@ -51,6 +51,12 @@ export class ClientConnection {
     return this.#lostReason === null;
   }
 
+  /** Whether it is open, once what has arrived meanwhile was read: a server that has closed it may have said so. */
+  async isUsable(): Promise<boolean> {
+    await new Promise(resolve => void setImmediate(resolve));
+    return this.isOpen;
+  }
+
   /** Sends bytes and waits for one response; `onSurplus` is called for any response that comes after it. */
   exchange(bytes: Buffer | string, onSurplus: (received: Received) => void): Promise<Received> {
     const answered = this.response(onSurplus);

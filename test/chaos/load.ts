@@ -36,7 +36,7 @@ export async function runLoad(world: World, random: Random, options: LoadOptions
     const keepsAlive = index % 4 !== 0;
     let kept: ClientConnection | null = null;
     while (!stop.aborted) {
-      if (kept === null || !kept.isOpen) kept = keepsAlive ? world.asking.connect() : null;
+      if (kept === null || !(await kept.isUsable())) kept = keepsAlive ? world.asking.connect() : null;
       await world.asking.ask(nextQuestion(world, own), kept ?? undefined);
       await pause(2 * pauseMs * own.next());
     }

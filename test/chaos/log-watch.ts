@@ -9,8 +9,8 @@ export interface LogWatchOptions {
   readonly trace: ((at: number, line: LogLine) => void) | null;
 }
 
-/** A process may be given up for what the machine did so long before. */
-const STARVED_MS = 5_000;
+/** A process may be given up for what the machine did so long before, and its clients notice so much later. */
+export const STARVED_MS = 10_000;
 const LINES_KEPT = 2_000;
 /** Ends of processes whose places were taken before, and that have finished all they had. */
 const REPLACED = new Set(['suspect', 'interrupts']);

@@ -14,7 +14,8 @@ export async function askForFault(world: World, action: Extract<Action, { kind: 
   const free = idle.get(world) ?? [];
   idle.set(world, free);
   // The one that has waited longest: none is idle for so long that a process that ends gives it up.
-  const connection = (keepAlive ? free.shift() : undefined) ?? world.asking.connect();
+  const kept = keepAlive ? free.shift() : undefined;
+  const connection = kept !== undefined && (await kept.isUsable()) ? kept : world.asking.connect();
   await world.asking.ask(faultQuestion(endpoint, misdeed), connection);
   if (keepAlive && connection.isOpen) free.push(connection);
   else connection.close();

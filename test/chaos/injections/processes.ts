@@ -1,4 +1,5 @@
 /** Gateway processes that are killed, stop for a while, or hang. */
+import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -29,14 +30,36 @@ async function pick(world: World, index: number, state: 'serving' | 'spare' = 's
   return pids[index % pids.length] ?? null;
 }
 
-/** Stops a process, and notes down which connections go if it ends now; `survived` is for one that does not. */
-async function stop(world: World, pid: number): Promise<{ survived(): void }> {
-  world.condemned.add(pid);
-  process.kill(pid, 'SIGSTOP');
-  // While it is stopped it accepts nothing, so these are exactly the connections that it can take along.
-  await eventually(`${pid} has stopped`, async () => /^State:\tT/m.test(await readFile(`/proc/${pid}/status`, 'utf8')));
+interface Stopped {
+  /** For a process that does not end after all. */
+  survived(): void;
+}
+
+/** Stops a process, and notes down which connections go if it ends now; null: it has ended by itself. */
+async function stop(world: World, pid: number): Promise<Stopped | null> {
   const { port } = new URL(world.gateway.url);
-  return world.history.processEnds(await acceptedPorts(pid, Number(port)));
+  world.condemned.add(pid);
+  try {
+    process.kill(pid, 'SIGSTOP');
+    await eventually(`${pid} has stopped`, async () => hasStopped(pid));
+    // While it is stopped it accepts nothing, so these are exactly the connections that it can take along.
+    return world.history.processEnds(await acceptedPorts(pid, Number(port)));
+  } catch (error) {
+    if (exists(pid)) throw error;
+    world.condemned.delete(pid);
+    return null;
+  }
+}
+
+const exists = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+async function hasStopped(pid: number): Promise<boolean> {
+  return !exists(pid) || /^State:\tT/m.test(await readFile(`/proc/${pid}/status`, 'utf8'));
+}
+
+/** A process that is gone does no harm. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  if (exists(pid)) process.kill(pid, signal);
 }
 
 async function areReplaced(world: World, ended: readonly number[]): Promise<boolean> {
@@ -48,7 +71,7 @@ async function areReplaced(world: World, ended: readonly number[]): Promise<bool
 async function killAll(world: World, pids: readonly number[]): Promise<void> {
   const start = world.history.shortage('start');
   await Promise.all(pids.map(async pid => stop(world, pid)));
-  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  for (const pid of pids) send(pid, 'SIGKILL');
   await eventually('other processes serve', async () => areReplaced(world, pids), RECOVERY_MS);
   start.until = world.history.now();
 }
@@ -88,14 +111,14 @@ export async function freezeProcess(
   const start = world.history.shortage('start');
   const end = await stop(world, pid);
   await pause(ms);
-  process.kill(pid, 'SIGCONT');
+  send(pid, 'SIGCONT');
   const isBack = async (): Promise<boolean> => areReplaced(world, []);
   await eventually('all processes serve', isBack, RECOVERY_MS);
   start.until = world.history.now();
-  // It may have been given up meanwhile; if not, its end would be a surprise again.
+  // If it was not, its end would be a surprise again.
   if (await wasGivenUp(world, pid)) return world.count('frozen processes that were given up');
   world.condemned.delete(pid);
-  end.survived();
+  end?.survived();
 }
 
 /** It does not serve, and not because it drains: the log tells of that only when another has taken its place. */
