@@ -4,7 +4,6 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Action } from '../plan.ts';
-import { allServe } from '../recovery.ts';
 import type { World } from '../world.ts';
 
 const run = promisify(execFile);
@@ -29,7 +28,6 @@ export async function exhaustDescriptors(
   action: Extract<Action, { kind: 'descriptors' }>,
 ): Promise<void> {
   await world.turns.take('descriptors', async () => exhaustAndRestore(world, action));
-  await allServe(world);
 }
 
 async function exhaustAndRestore(world: World, { spare, ms }: Extract<Action, { kind: 'descriptors' }>): Promise<void> {
