@@ -25,12 +25,8 @@ async function limitDescriptors(pid: number, spare: number): Promise<(() => Prom
 
 export async function exhaustDescriptors(
   world: World,
-  action: Extract<Action, { kind: 'descriptors' }>,
+  { spare, ms }: Extract<Action, { kind: 'descriptors' }>,
 ): Promise<void> {
-  await world.turns.take('descriptors', async () => exhaustAndRestore(world, action));
-}
-
-async function exhaustAndRestore(world: World, { spare, ms }: Extract<Action, { kind: 'descriptors' }>): Promise<void> {
   const shortage = world.history.shortage('descriptors');
   const pids = await world.gateway.servingPids();
   const restore = await Promise.all(pids.map(async pid => limitDescriptors(pid, spare)));
