@@ -15,6 +15,7 @@ import type {
   RetireOutcome,
 } from './handler-pool.ts';
 import type { Settle } from './in-flight.ts';
+import { LateCalls } from './late-calls.ts';
 import { RequestRing } from './request-ring.ts';
 import { Requests } from './requests.ts';
 import { emptyWithin, stopWorkers } from './retirement.ts';
@@ -42,6 +43,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   readonly #requests: Requests;
   readonly #workers: Workers;
   readonly #scaler: Scaler;
+  readonly #lateCalls: LateCalls;
   #limits: PoolLimits;
   /** `dead`: no worker is left and none is starting. */
   #state: PoolState | 'dead' = 'binding';
@@ -69,6 +71,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       listener: this,
       onEnded: link => this.#onWorkerEnded(link),
     });
+    this.#lateCalls = new LateCalls(options.guard, monotonicNowMs);
     this.#scaler = new Scaler(() => this.#load(), {
       look: () => doorbell.attend(this),
       grow: () => this.#grow(),
@@ -92,6 +95,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     if (byMs !== 0) {
       for (const link of this.#workers) link.post({ kind: 'move_deadlines', byMs });
       this.#requests.moveDeadlines(byMs);
+      this.#lateCalls.timeoutChanged(this.#workers, byMs, limits.timeoutMs);
     }
     if (this.#workers.live > limits.threadsMax) this.shrinkTo(limits.threadsMax);
     this.#requests.pump();
@@ -227,6 +231,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);
     else this.#workers.keepsImage('a call cannot be ended');
     this.#scaler.close();
+    this.#lateCalls.close();
     this.#requests.close();
     this.#workers.close();
     doorbell.forget(this);
