@@ -9,7 +9,7 @@ import { tableLines, type Row } from '../../bench/support/report.ts';
 import { PUBLIC_ERRORS } from '../../src/errors.ts';
 import { answering, kit } from '../support/code.ts';
 import { footprint, type Footprint } from '../support/footprint.ts';
-import { RunningGateway } from '../support/gateway.ts';
+import { RunningGateway, type LogLine } from '../support/gateway.ts';
 import { get, startLoad, type Load } from '../support/load.ts';
 import { ENDLESS, FAULTS, misdeedPath, type Misdeed } from '../support/misdeeds.ts';
 import { settled } from '../support/places.ts';
@@ -123,12 +123,21 @@ async function commitAll(gateway: RunningGateway, culprits: readonly Culprit[], 
     const [from, until] = [slice, slice + 1].map(share => Math.floor((share * FAULTS_WANTED) / SLICES));
     await Promise.all(culprits.map(async culprit => culprit.commit(from ?? 0, until ?? 0)));
     await Promise.all(culprits.map(async culprit => culprit.rest()));
+    assert.ok((await gateway.servingPids()).includes(pid), `the process was replaced: ${remarkable(gateway)}`);
     footprints.push(await footprint(pid));
-    // Each fault leaves a line in the log, and what it printed.
-    gateway.lines.length = 0;
+    // Millions of lines would fill this process's memory.
+    gateway.lines.splice(0, gateway.lines.length, ...gateway.lines.filter(isRemarkable));
   }
   return footprints;
 }
+
+/** Each fault leaves a line in the log, and what it printed; what is left says why a process is replaced. */
+function isRemarkable({ event, fault }: LogLine): boolean {
+  if (event === 'fault') return (fault as { suspect: boolean }).suspect;
+  return event !== 'handler_log' && event !== undefined;
+}
+
+const remarkable = ({ lines }: RunningGateway): string => JSON.stringify(lines.filter(isRemarkable).slice(-10));
 
 function assertFlat(before: Footprint, after: Footprint): void {
   const grown = `grew from ${JSON.stringify(before)} to ${JSON.stringify(after)}`;
@@ -163,8 +172,10 @@ test(`${FAULTS_WANTED} faults of ${MISDEEDS.length} kinds each cost their own re
   const places = await settled(gateway);
   const neighbours = ['left', 'right'].map(name => ({ name, load: startNeighbour(gateway, name) }));
 
-  const footprints = await commitAll(gateway, culprits, places.serving);
-  for (const culprit of culprits) culprit.close();
+  const footprints = await commitAll(gateway, culprits, places.serving).finally(async () => {
+    for (const culprit of culprits) culprit.close();
+    await Promise.all(neighbours.map(async ({ load }) => load.stop()));
+  });
   const done = culprits.flatMap(culprit => culprit.done);
   for (const line of tables(done, footprints)) t.diagnostic(line);
   for (const { name, load } of neighbours) {
