@@ -29,14 +29,15 @@ export class Builder {
    * @throws AdminError what `requireCode` and `Compiler.compile` throw, `endpoint_deleted`
    */
   async compile(id: string): Promise<BuildRecord> {
-    const { code, dependencies } = this.requireCode(id);
+    const asked = this.requireCode(id);
+    const { code, dependencies } = asked;
     const startedAt = this.#journal.now();
     try {
       const build = await this.#compiler.compile({ endpointId: id, code, dependencies });
-      this.#record(id, build);
+      this.#record(asked, build);
       return build;
     } catch (error) {
-      this.#recordFailure(id, error, this.#journal.now() - startedAt);
+      this.#recordFailure(asked, error, this.#journal.now() - startedAt);
       throw error;
     }
   }
@@ -47,13 +48,13 @@ export class Builder {
     const build = await this.#compiler.compile({ endpointId, code, dependencies });
     const endpoint = this.#journal.store.endpoint(endpointId);
     if (endpoint === null) throw new AdminError('endpoint_deleted');
-    if (endpoint.buildId === earlier.id) this.#record(endpointId, build);
+    if (endpoint.buildId === earlier.id) this.#record(endpoint, build);
     else this.#keep(build);
     return build;
   }
 
-  #record(id: string, build: BuildRecord): void {
-    if (this.#journal.store.endpoint(id) === null) throw new AdminError('endpoint_deleted');
+  #record(endpoint: EndpointRecord, build: BuildRecord): void {
+    const { id } = this.#journal.same(endpoint);
     this.#journal.transaction(() => {
       this.#keep(build);
       this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: null });
@@ -67,8 +68,8 @@ export class Builder {
     this.#journal.publish({ type: 'build_finished', endpoint: build.endpointId, build });
   }
 
-  #recordFailure(id: string, error: unknown, durationMs: number): void {
-    if (this.#journal.store.endpoint(id) === null) return;
+  #recordFailure({ id, createdAt }: EndpointRecord, error: unknown, durationMs: number): void {
+    if (this.#journal.store.endpoint(id)?.createdAt !== createdAt) return;
     const code = error instanceof AdminError ? error.code : 'internal_error';
     const message = error instanceof Error ? error.message : String(error);
     if (CODE_ERRORS.has(code)) {

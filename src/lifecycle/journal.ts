@@ -41,6 +41,16 @@ export class Journal {
     return record;
   }
 
+  /**
+   * What an endpoint is now that was `before` when a call about it came. One that was deleted and created again is another.
+   * @throws AdminError `endpoint_deleted`
+   */
+  same(before: Pick<EndpointRecord, 'id' | 'createdAt'>): EndpointRecord {
+    const record = this.store.endpoint(before.id);
+    if (record?.createdAt !== before.createdAt) throw new AdminError('endpoint_deleted');
+    return record;
+  }
+
   /** One commit for all of `work`; its events are published after it, and not at all when it fails. */
   transaction<T>(work: () => T): T {
     const held: ControlEvent[] = [];

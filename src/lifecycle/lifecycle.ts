@@ -1,4 +1,3 @@
-import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { EventBus } from '../observe/events.ts';
 import type { BuildRecord, EndpointChange, EndpointRecord, NewEndpoint, Store } from '../store/records.ts';
@@ -111,11 +110,10 @@ export class Lifecycle {
 
   /** Refuses new requests at once; resolves when what ran is finished and unmapped everywhere. */
   async undeploy(id: string): Promise<EndpointRecord> {
+    const asked = this.#journal.endpoint(id);
     await this.#inTurn(id, async () => this.#takeAway(id));
     await this.#drained(id);
-    const record = this.#store.endpoint(id);
-    if (record === null) throw new AdminError('endpoint_deleted');
-    return record;
+    return this.#journal.same(asked);
   }
 
   /** As undeploy; then the endpoint, its history and its project folder are gone. */
@@ -126,17 +124,18 @@ export class Lifecycle {
       await this.#routing.remove(id, null);
       await this.#drained(id);
       this.#store.deleteEndpoint(id);
-      await this.#compiler.removeProject(id);
+      // Before anything is awaited: from now on another endpoint can have this id.
       this.#journal.tellDeleted(record);
+      await this.#compiler.removeProject(id);
     });
     this.#pruning.request();
   }
 
   /** @throws AdminError `endpoint_not_found` at once, `endpoint_deleted` when it went while the call waited */
   async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    this.#journal.endpoint(id);
+    const asked = this.#journal.endpoint(id);
     return this.#turns.take(id, async () => {
-      if (this.#store.endpoint(id) === null) throw new AdminError('endpoint_deleted');
+      this.#journal.same(asked);
       return work();
     });
   }

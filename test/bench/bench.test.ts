@@ -62,3 +62,13 @@ test('bench:sleep prints a table and writes JSON', async () => {
   assert.ok(Number(rows[0]?.['p50 ms']) >= 50, 'they did sleep');
   assert.equal(rows[0]?.['errors'], 0);
 });
+
+test('bench:guard prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('guard', ['--calls', '10000', '--rounds', '2']);
+  assert.match(stdout, /an entry point that does nothing/);
+  assert.deepEqual(
+    rows.map(row => row['call']),
+    ['koffi alone', 'koffi and guard', 'the guard'],
+  );
+  assert.ok(Number(rows[1]?.['median ns']) > 0);
+});
