@@ -292,7 +292,10 @@ export const LIMITS = {
   listenBacklog: 4_096,
   /** Time a taken port is retried at start: the processes of a predecessor may still be closing theirs. */
   portRetryMs: 2_000,
-  /** A gateway process that has not acknowledged a commit after so long is replaced. */
+  /**
+   * A gateway process that has not acknowledged a commit after so long is replaced. Time in which it was ready to run and
+   * had no processor does not count, up to `unresponsiveMs`.
+   */
   commitTimeoutMs: 1_000,
   /** A gateway process that has given no figures for so long hangs, and is replaced. */
   unresponsiveMs: 10_000,

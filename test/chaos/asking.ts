@@ -50,8 +50,8 @@ export function headOf({ path, body }: Question, requestId: string): string {
   return `${method} ${path} HTTP/1.1\r\nHost: chaos\r\nX-Request-Id: ${requestId}\r\n${length}\r\n`;
 }
 
-/** A request that has no end after so long never will. */
-const OVERDUE_MS = 45_000;
+/** A request that has no end after so long never will; on a busy machine it may wait until a process has started. */
+const OVERDUE_MS = 180_000;
 
 /** Whoever sends requests to the gateway: knows its port, and enters everything in the ledger. */
 export class Asking {

@@ -51,6 +51,12 @@ export class ClientConnection {
     return this.#lostReason === null;
   }
 
+  /** Whether it is open, once what has arrived meanwhile was read: a server that has closed it may have said so. */
+  async isUsable(): Promise<boolean> {
+    await new Promise(resolve => void setImmediate(resolve));
+    return this.isOpen;
+  }
+
   /** Sends bytes and waits for one response; `onSurplus` is called for any response that comes after it. */
   exchange(bytes: Buffer | string, onSurplus: (received: Received) => void): Promise<Received> {
     const answered = this.response(onSurplus);
@@ -70,6 +76,8 @@ export class ClientConnection {
   }
 
   close(): void {
+    // At once: the socket tells of it only later, and nobody may send anything meanwhile.
+    this.#lose('the client has closed it');
     this.socket.destroy();
   }
 

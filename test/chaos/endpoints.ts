@@ -8,7 +8,10 @@ export interface ChaosEndpoint {
   readonly options: Partial<EndpointOptions>;
   /** Builds it is given at the start: as many generations to go back to. */
   readonly builds: number;
-  /** Its images are bound again and again, so it needs disk and descriptors to go on serving. */
+  /**
+   * Its images are bound again and again, so it needs disk and descriptors to go on serving: after faults, for another
+   * number of threads, or because it is not asked so often in every process that it never sleeps.
+   */
   readonly rebinds: boolean;
 }
 
@@ -17,8 +20,11 @@ const healthy = (id: string, builds: number, options: Partial<EndpointOptions> =
   code: witnessing,
   options: { method: 'ANY', ...options },
   builds,
-  rebinds: false,
+  rebinds: true,
 });
+
+/** Asked so often, over new connections too, that no process lets it sleep. */
+const busy = (id: string, builds: number): ChaosEndpoint => ({ ...healthy(id, builds), rebinds: false });
 
 const misbehaved = (id: string, threads: number, timeoutMs: number): ChaosEndpoint => ({
   id,
@@ -37,7 +43,7 @@ export const SWAPPED = ['swapped-1', 'swapped-2'] as const;
 /** Undeployed and deployed again under load. */
 export const PARKED = 'parked';
 /** Asked in bursts with pauses between, in which it goes to sleep. */
-export const DROWSY = ['drowsy-1', 'drowsy-2'] as const;
+export const DROWSY = ['drowsy-1', 'drowsy-2', 'drowsy-3'] as const;
 /** Its timeout and its threads change under load. */
 export const RETIMED = 'retimed';
 /** Its requests take longer than its drains may. */
@@ -56,11 +62,11 @@ export const TIMEOUT_MS = 30_000;
 export const SHORT_TIMEOUT_MS = 1_000;
 
 export const ENDPOINTS: readonly ChaosEndpoint[] = [
-  healthy(STEADY, 1),
+  busy(STEADY, 1),
+  ...SWAPPED.map(id => busy(id, 3)),
   healthy(ECHO, 1),
-  ...SWAPPED.map(id => healthy(id, 3)),
   healthy(PARKED, 2),
-  ...DROWSY.map(id => ({ ...healthy(id, 2), rebinds: true })),
+  ...DROWSY.map(id => healthy(id, 2)),
   healthy(RETIMED, 1, { timeout_ms: RETIMED_TIMEOUTS_MS[1] }),
   healthy(FORCED, 2, { drain_timeout_ms: FORCED_DRAIN_MS }),
   ...CRASHING.map((id, index) => misbehaved(id, 1 + index, TIMEOUT_MS)),

@@ -64,9 +64,23 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
 }
 ${witness(text)}`;
 
+/** `suspect`: a fault inside libc, where nobody knows what it leaves behind. */
+const SUSPECT = `
+mod suspect {
+    extern "C" fn greater(_: *const libc::c_void, _: *const libc::c_void) -> i32 {
+        1
+    }
+
+    pub fn fault() {
+        // SAFETY: none: nothing is there, and that is what is wanted.
+        unsafe { libc::qsort(std::hint::black_box(8 as *mut _), 2, 4, Some(greater)) };
+    }
+}
+`;
+
 const KIT_BEGINS = 'let op: String = req.require_query_param("op")?;';
 
-/** The kit of misdeeds, which notes down that it ran too; `?op=witness` makes it a witness. */
+/** The kit of misdeeds, which notes down that it ran too; `?op=witness` makes it a witness, `?op=suspect` a suspect. */
 export function misbehaving(text: string): string {
   const { code } = kit();
   if (!code.includes(KIT_BEGINS)) throw new Error('The kit does not begin as the chaos suite expects.');
@@ -74,8 +88,11 @@ export function misbehaving(text: string): string {
     ${KIT_BEGINS}
     if op == "witness" {
         return Ok(witness::testify(ctx, &req, recorded).await);
+    }
+    if op == "suspect" {
+        suspect::fault();
     }`;
-  return code.replace(KIT_BEGINS, begins) + witness(text);
+  return code.replace(KIT_BEGINS, begins) + witness(text) + SUSPECT;
 }
 
 export const MISBEHAVING_OPTIONS: Partial<EndpointOptions> = { dependencies: { libc: '0.2' } };

@@ -82,16 +82,18 @@ export type Shortage = 'disk' | 'descriptors' | 'compiler' | 'bodies' | 'start' 
 interface DeadProcess {
   readonly at: number;
   readonly ports: ReadonlySet<number> | null;
+  /** Where the ports are not known, connections may be lost so long before and after. */
+  readonly withinMs: number;
 }
 
-/** Where the ports are not known, connections may be lost so shortly before and after the process was seen to end. */
-const END_MS = 1_500;
-
 /** The verdict on a lost connection waits for the news of its process's end. */
-export const LOSS_NEWS_MS = 2 * END_MS;
+export const LOSS_NEWS_MS = 5_000;
+
+/** Time a bind may take that fails just before the shortage ends, and the first pause after it. */
+const BIND_AFTERMATH_MS = 3_000;
 
 /** After this many milliseconds nothing that is judged can depend on an event. */
-const MEMORY_MS = 120_000;
+export const MEMORY_MS = 120_000;
 
 export class History {
   readonly now: () => number;
@@ -162,32 +164,48 @@ export class History {
     return span;
   }
 
+  /** What was short is there again. The pauses between attempts to bind have grown to as much as it lasted. */
+  isMended(shortage: Span): void {
+    const now = this.now();
+    shortage.until = now + (now - shortage.from) + BIND_AFTERMATH_MS;
+  }
+
   isShort(kind: Shortage, from: number, until: number): boolean {
     return this.#shortages.some(span => span.kind === kind && overlaps(span, from, until));
   }
 
-  /** The endpoint's images are bound again and again: after faults, after sleep. */
+  /** The endpoint's images are bound again and again: after faults, after sleep, for another number of threads. */
   rebinds(endpoint: string): void {
     this.#rebinding.add(endpoint);
   }
 
-  /** Whether nothing of a deployed endpoint may have been loaded, for want of what binding an image takes. */
+  /**
+   * Whether nothing of a deployed endpoint may have been loaded, for want of what binding an image takes. An endpoint
+   * that is asked all the time needs that only in a process that takes over, or when the machine stood still for so long
+   * that everything fell asleep.
+   */
   mayFailToBind(endpoint: string, from: number, until: number): boolean {
-    const isShort = this.isShort('disk', from, until) || this.isShort('descriptors', from, until);
-    return isShort && (this.#rebinding.has(endpoint) || this.isShort('start', from, until));
+    const isShort = (kind: Shortage): boolean => this.isShort(kind, from, until);
+    const bindsAnew = this.#rebinding.has(endpoint) || isShort('start') || isShort('machine');
+    return bindsAnew && (isShort('disk') || isShort('descriptors'));
   }
 
   /** From now on, connections from these ports may be lost: the process that had accepted them is being ended, or has been. */
-  processEnds(ports: ReadonlySet<number> | null): { survived(): void } {
-    const dead = { at: this.now(), ports };
+  processEnds(ports: ReadonlySet<number>): { survived(): void } {
+    const dead = { at: this.now(), ports, withinMs: 0 };
     this.#dead.add(dead);
     return { survived: () => void this.#dead.delete(dead) };
   }
 
+  /** A process was found to have ended, and nobody has seen which connections it had. */
+  processHasEnded(withinMs: number): void {
+    this.#dead.add({ at: this.now(), ports: null, withinMs });
+  }
+
   /** Whether a connection that was lost at `lostAt` had been accepted by a process that was ended before. */
   mayHaveLost(connection: { readonly openedAt: number; readonly localPort: number }, lostAt: number): boolean {
-    return [...this.#dead].some(({ at, ports }) => {
-      if (ports === null) return connection.openedAt <= at && Math.abs(lostAt - at) <= END_MS;
+    return [...this.#dead].some(({ at, ports, withinMs }) => {
+      if (ports === null) return connection.openedAt <= at && Math.abs(lostAt - at) <= withinMs;
       return ports.has(connection.localPort) && connection.openedAt <= at && at <= lostAt;
     });
   }

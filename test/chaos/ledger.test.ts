@@ -264,7 +264,7 @@ test('where it is not known what a process had accepted, only what was lost with
   ledger.lost(before, 'reset');
   now = 10_000;
   ledger.lost(during, 'reset');
-  history.processEnds(null);
+  history.processHasEnded(1_000);
   now = 20_000;
   ledger.lost(after, 'reset');
   assert.equal(verdicts().length, 2);
@@ -272,6 +272,37 @@ test('where it is not known what a process had accepted, only what was lost with
     ledger.violations.map(({ record }) => record.token),
     [before.token, after.token],
   );
+});
+
+test('a handler that opens files until it is refused one answers early while descriptors are short, and only then', () => {
+  const files = { op: 'files', code: 'handler_crashed', kind: 'system_call' } as const;
+  const answer = (): void => answerWith(send(faultQuestion(ENDPOINT, files)), '', { body: '13' });
+  const shortage = history.shortage('descriptors');
+  answer();
+  assert.deepEqual(verdicts(), []);
+  shortage.until = now;
+  now = 5;
+  answer();
+  assertWrong(/has the body 13/);
+});
+
+test('an endpoint that is asked all the time may be missing for want of disk only in a process that takes over', () => {
+  const shortage = history.shortage('disk');
+  failWith(sendWitness(), 'endpoint_not_loaded');
+  assertWrong(/endpoint_not_loaded/);
+  const start = history.shortage('start');
+  failWith(sendWitness(), 'endpoint_not_loaded');
+  start.until = now;
+  now = 1_000;
+  history.rebinds(ENDPOINT);
+  failWith(sendWitness(), 'endpoint_not_loaded');
+  history.isMended(shortage);
+  now = shortage.until;
+  failWith(sendWitness(), 'endpoint_not_loaded');
+  assert.equal(verdicts().length, 1, 'pauses between attempts last as long again as the shortage did');
+  now += 1;
+  failWith(sendWitness(), 'endpoint_not_loaded');
+  assert.equal(verdicts().length, 2, 'it has to be back by then');
 });
 
 test('a client that left gets nothing, and that is right', () => {

@@ -1,6 +1,6 @@
 /** Every request that was sent, and what became of it; what has ended is judged and forgotten. */
 import { LOSS_NEWS_MS, type History } from './history.ts';
-import { judge, type Answer, type Executed, type Expected, type RequestRecord } from './rules.ts';
+import { endOf, judge, type Answer, type Executed, type Expected, type RequestRecord } from './rules.ts';
 
 export interface Violation {
   readonly record: RequestRecord;
@@ -158,8 +158,6 @@ export class Ledger {
 
 const hasEnded = (record: RequestRecord): boolean =>
   record.answers.length > 0 || record.lost !== null || record.abandoned;
-
-const endOf = ({ answers, lost, sentAt }: RequestRecord): number => answers[0]?.at ?? lost?.at ?? sentAt;
 
 /** The handler could not note down that it ran, and said so. */
 const unrecorded = ({ answers }: RequestRecord): boolean => answers[0]?.body.includes('"recorded":false') ?? false;

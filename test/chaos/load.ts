@@ -14,6 +14,8 @@ export interface LoadOptions {
 }
 
 const RETIMED_WAIT_MS = 400;
+/** Mean pause between two requests of the client that has every process serve the steady endpoint all the time. */
+const PULSE_MS = 50;
 
 /** What a client asks next: mostly who is there, at once or after a wait. */
 function nextQuestion({ smallBody }: World, random: Random): Question {
@@ -27,17 +29,25 @@ function nextQuestion({ smallBody }: World, random: Random): Question {
 /** Resolves when every client has finished the request it had under way. */
 export async function runLoad(world: World, random: Random, options: LoadOptions): Promise<void> {
   const { clients, pauseMs, stop } = options;
-  await Promise.all(Array.from({ length: clients }, async (_, index) => client(random.fork(`client ${index}`), index)));
+  const all = Array.from({ length: clients }, async (_, index) => client(random.fork(`client ${index}`), index));
+  await Promise.all([...all, pulse(random.fork('pulse'))]);
 
   async function client(own: Random, index: number): Promise<void> {
     const keepsAlive = index % 4 !== 0;
     let kept: ClientConnection | null = null;
     while (!stop.aborted) {
-      if (kept === null || !kept.isOpen) kept = keepsAlive ? world.asking.connect() : null;
+      if (kept === null || !(await kept.isUsable())) kept = keepsAlive ? world.asking.connect() : null;
       await world.asking.ask(nextQuestion(world, own), kept ?? undefined);
       await pause(2 * pauseMs * own.next());
     }
     kept?.close();
+  }
+
+  async function pulse(own: Random): Promise<void> {
+    while (!stop.aborted) {
+      await world.asking.ask(witnessQuestion(STEADY));
+      await pause(2 * PULSE_MS * own.next());
+    }
   }
 }
 

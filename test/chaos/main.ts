@@ -9,15 +9,15 @@ import { parseArgs } from 'node:util';
 import { ACTION_KINDS, type ActionKind } from './plan.ts';
 import { randomSeed } from './random.ts';
 import { findings, isClean, summary } from './report.ts';
-import { runChaos } from './runner.ts';
+import { CHAOS_DEFAULTS, runChaos } from './runner.ts';
 
 const HELP = `Usage: npm run chaos -- [flags]
 
   --seed N        what happens, and when; default: a random one, which is printed
-  --seconds N     how long; default 60. Another length is another plan
+  --seconds N     how long; default ${CHAOS_DEFAULTS.seconds}. Another length is another plan
   --kinds a,b     only these: ${ACTION_KINDS.join(', ')}
-  --clients N     clients that ask without a pause; default 16
-  --processes N   gateway processes; default 2
+  --clients N     clients that ask without a pause; default ${CHAOS_DEFAULTS.clients}
+  --processes N   gateway processes that serve; default ${CHAOS_DEFAULTS.processes}
   --trace FILE    write the gateway's log there, with the times of this run
   --help
 `;
@@ -57,9 +57,9 @@ async function main(): Promise<void> {
   tell(`seed ${seed}`);
   const outcome = await runChaos({
     seed,
-    seconds: wholeNumber('seconds', values.seconds, 60),
-    clients: wholeNumber('clients', values.clients, 16),
-    processes: wholeNumber('processes', values.processes, 2),
+    seconds: wholeNumber('seconds', values.seconds, CHAOS_DEFAULTS.seconds),
+    clients: wholeNumber('clients', values.clients, CHAOS_DEFAULTS.clients),
+    processes: wholeNumber('processes', values.processes, CHAOS_DEFAULTS.processes),
     ...(kinds === undefined ? {} : { kinds }),
     ...(values.trace === undefined ? {} : { trace: tracer(values.trace) }),
     tell,

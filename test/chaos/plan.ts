@@ -3,7 +3,7 @@
  * a generator of its own, so that another kind, or another frequency of it, leaves the rest as it was.
  */
 import { DENIED, ENDLESS, FAULTS, type Misdeed } from '../support/misdeeds.ts';
-import { DROWSY, FAULTY, FORCED, HASTY, PARKED, RETIMED_TIMEOUTS_MS, SWAPPED } from './endpoints.ts';
+import { CRASHING, DROWSY, FAULTY, FORCED, HASTY, PARKED, RETIMED_TIMEOUTS_MS, SWAPPED } from './endpoints.ts';
 import { MALFORMED } from './malformed-requests.ts';
 import { Random } from './random.ts';
 
@@ -22,6 +22,8 @@ export type Action =
   | { readonly kind: 'fault'; readonly endpoint: string; readonly misdeed: Misdeed; readonly keepAlive: boolean }
   | { readonly kind: 'endless'; readonly endpoint: string; readonly misdeed: Misdeed }
   | { readonly kind: 'denied'; readonly endpoint: string; readonly op: string }
+  /** A fault in foreign code, for which the process is to be replaced. */
+  | { readonly kind: 'suspect'; readonly endpoint: string }
   /** A new build, or `choice` among the ones before. */
   | { readonly kind: 'redeploy'; readonly endpoint: string }
   | { readonly kind: 'rollback'; readonly endpoint: string; readonly choice: number }
@@ -30,6 +32,9 @@ export type Action =
   | { readonly kind: 'limits'; readonly timeoutMs: number; readonly threads: number }
   /** `process`: which of those that serve, counted round. */
   | { readonly kind: 'kill'; readonly process: number }
+  | { readonly kind: 'kill_spare' }
+  /** A process that serves and the spare, at once. */
+  | { readonly kind: 'kill_both'; readonly process: number }
   | { readonly kind: 'freeze'; readonly process: number; readonly ms: number }
   | { readonly kind: 'hang'; readonly process: number }
   | { readonly kind: 'disk'; readonly ms: number }
@@ -80,6 +85,11 @@ const STREAMS: { readonly [K in ActionKind]: Stream } = {
     lastsMs: 1_000,
     draw: random => ({ kind: 'denied', endpoint: random.pick(FAULTY), op: random.pick(REFUSED) }),
   },
+  suspect: {
+    everyMs: 12_000,
+    lastsMs: 4_000,
+    draw: random => ({ kind: 'suspect', endpoint: random.pick(CRASHING) }),
+  },
   redeploy: {
     everyMs: 8_000,
     lastsMs: 5_000,
@@ -114,7 +124,13 @@ const STREAMS: { readonly [K in ActionKind]: Stream } = {
     lastsMs: 1_000,
     draw: random => ({ kind: 'limits', timeoutMs: random.pick(RETIMED_TIMEOUTS_MS), threads: random.whole(1, 2) }),
   },
-  kill: { everyMs: 7_000, lastsMs: 3_000, draw: random => ({ kind: 'kill', process: random.whole(0, 7) }) },
+  kill: { everyMs: 9_000, lastsMs: 3_000, draw: random => ({ kind: 'kill', process: random.whole(0, 7) }) },
+  kill_spare: { everyMs: 18_000, lastsMs: 3_000, draw: () => ({ kind: 'kill_spare' }) },
+  kill_both: {
+    everyMs: 25_000,
+    lastsMs: 5_000,
+    draw: random => ({ kind: 'kill_both', process: random.whole(0, 7) }),
+  },
   freeze: {
     everyMs: 9_000,
     lastsMs: 3_000,
@@ -124,7 +140,7 @@ const STREAMS: { readonly [K in ActionKind]: Stream } = {
   disk: { everyMs: 15_000, lastsMs: 8_000, draw: random => ({ kind: 'disk', ms: random.whole(300, 3_000) }) },
   compiler: {
     everyMs: 10_000,
-    lastsMs: 12_000,
+    lastsMs: 22_000,
     draw: (random, index) => ({
       kind: 'compiler',
       broken: inRounds(BROKEN_COMPILERS, index),

@@ -1,31 +1,42 @@
 /** What a chaos run has to say: its figures, and of everything that went wrong the request, what was done then, and the log. */
-import type { Violation } from './ledger.ts';
+import type { ActionKind } from './plan.ts';
 import type { RequestRecord } from './rules.ts';
-import type { ChaosOutcome } from './runner.ts';
+import type { ChaosOutcome, Finding } from './runner.ts';
 
 /** Injections shown around a violation, and log lines at the end. */
-const AROUND_MS = 300;
 const INJECTIONS_SHOWN = 15;
 const LOG_LINES_SHOWN = 40;
+const LOG_LINE_CHARACTERS = 300;
 const VIOLATIONS_SHOWN = 5;
 
 export const isClean = ({ violationsTotal, problems }: ChaosOutcome): boolean =>
   violationsTotal === 0 && problems.length === 0;
 
 export function summary(outcome: ChaosOutcome): string {
-  const { figures, injections, swaps, counts, executions } = outcome;
-  const byKind = Map.groupBy(injections, ({ injection }) => injection.kind);
-  const kinds = [...byKind].map(([kind, all]) => `${kind} ${all.length}`).toSorted();
+  const { options, figures, injections, swaps, counts, executions } = outcome;
+  const kinds = [...injections].map(([kind, count]) => `${kind} ${count}`).toSorted();
+  const injected = [...injections.values()].reduce((sum, count) => sum + count, 0);
   const answers = [...figures.answers].toSorted().map(([key, count]) => `  ${key}: ${count}`);
   return [
-    `seed ${outcome.seed}: ${figures.requests} requests, ${injections.length} injections, ${swaps} swaps, ` +
+    `seed ${options.seed}: ${figures.requests} requests, ${injected} injections, ${swaps} swaps, ` +
       `${executions} executions noted, ${figures.lost} requests lost with their connections, ${figures.abandoned} abandoned`,
     `injections: ${kinds.join(', ')}`,
     ...[...counts].toSorted().map(([what, count]) => `${what}: ${count}`),
     'answers:',
     ...answers,
+    ...describeMemory(outcome),
     `${outcome.violationsTotal} violations, ${outcome.problems.length} other problems`,
   ].join('\n');
+}
+
+/** In the middle of the run and at its end: what grows shows in the difference. */
+function describeMemory({ memory }: ChaosOutcome): string[] {
+  const [half, last] = [memory[Math.floor(memory.length / 2)], memory.at(-1)];
+  if (half === undefined || last === undefined) return [];
+  return [
+    `memory at half time and at the end: supervisor ${half.supervisorMb} and ${last.supervisorMb} MB, ` +
+      `this program ${half.suiteMb} and ${last.suiteMb} MB`,
+  ];
 }
 
 const time = (at: number): string => `${(at / 1_000).toFixed(3)} s`;
@@ -39,9 +50,15 @@ function describeRequest({ requestId, endpoint, operation, sentAt, connection, a
   return `${requestId} ${endpoint} ${operation} sent ${time(sentAt)}${port} → ${ends.join('; ') || 'nothing'}`;
 }
 
-function injectionsAround(outcome: ChaosOutcome, from: number, until: number): string[] {
-  return outcome.injections
-    .filter(({ begunAt, endedAt }) => begunAt <= until + AROUND_MS && (endedAt ?? Infinity) >= from - AROUND_MS)
+/** Faults and the like come many times a second: of those, only what was aimed at the same endpoint. */
+const FREQUENT = new Set<ActionKind>(['fault', 'endless', 'denied', 'malformed', 'client']);
+
+function describeInjections({ record, around }: Finding): string[] {
+  return around
+    .filter(({ injection }) => {
+      const endpoint = 'endpoint' in injection ? injection.endpoint : null;
+      return !FREQUENT.has(injection.kind) || endpoint === record.endpoint;
+    })
     .slice(-INJECTIONS_SHOWN)
     .map(({ injection, begunAt, endedAt }) => {
       const end = endedAt === null ? '…' : time(endedAt);
@@ -49,32 +66,39 @@ function injectionsAround(outcome: ChaosOutcome, from: number, until: number): s
     });
 }
 
-function describeViolation(outcome: ChaosOutcome, { record, wrong, before }: Violation): string {
-  const until = record.answers.at(-1)?.at ?? record.lost?.at ?? record.sentAt;
+function describeFinding(finding: Finding): string {
+  const { record, wrong, before } = finding;
   return [
     `${record.requestId} ${wrong}`,
     `  ${describeRequest(record)}`,
     '  requests of the endpoint before it:',
     ...before.map(other => `    ${describeRequest(other)}`),
     '  what was done around it:',
-    ...injectionsAround(outcome, record.sentAt, until),
+    ...describeInjections(finding),
   ].join('\n');
 }
 
 /** How often what went wrong, among the violations that were kept. */
-function histogram({ violations }: ChaosOutcome): string[] {
-  const kinds = Map.groupBy(violations, ({ record, wrong }) => `${record.endpoint} ${wrong.slice(0, 100)}`);
-  return [...kinds].map(([kind, all]) => `${all.length} × ${kind}`);
+function histogram(all: readonly Finding[]): string[] {
+  const kinds = Map.groupBy(all, ({ record, wrong }) => `${record.endpoint} ${wrong.slice(0, 100)}`);
+  return [...kinds].map(([kind, same]) => `${same.length} × ${kind}`);
+}
+
+/** The command that carries out the same plan. */
+export function repetition({ options }: ChaosOutcome): string {
+  const { seed, seconds, kinds, clients, processes } = options;
+  const only = kinds === undefined ? '' : ` --kinds ${kinds.join(',')}`;
+  return `npm run chaos -- --seed ${seed} --seconds ${seconds} --clients ${clients} --processes ${processes}${only}`;
 }
 
 /** Everything a reader needs to look into what went wrong. */
 export function findings(outcome: ChaosOutcome): string {
   return [
-    `repeat it with: npm run chaos -- --seed ${outcome.seed}`,
-    ...histogram(outcome),
-    ...outcome.violations.slice(0, VIOLATIONS_SHOWN).map(violation => describeViolation(outcome, violation)),
+    `repeat it with: ${repetition(outcome)}`,
+    ...histogram(outcome.findings),
+    ...outcome.findings.slice(0, VIOLATIONS_SHOWN).map(describeFinding),
     ...outcome.problems.map(({ at, what }) => `${time(at)} ${what}`),
     'last lines of the log:',
-    ...outcome.lastLines.slice(-LOG_LINES_SHOWN).map(line => `  ${JSON.stringify(line)}`),
+    ...outcome.lastLines.slice(-LOG_LINES_SHOWN).map(line => `  ${JSON.stringify(line).slice(0, LOG_LINE_CHARACTERS)}`),
   ].join('\n');
 }

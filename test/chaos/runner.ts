@@ -1,21 +1,26 @@
 /** One chaos run: a gateway, its endpoints under load, the plan carried out, everything whole again at the end. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { eventually } from '../support/eventually.ts';
-import { mappedImages, RunningGateway, type ApiData, type LogLine } from '../support/gateway.ts';
+import { Turns } from '../../src/lifecycle/turns.ts';
+import { RunningGateway, type LogLine } from '../support/gateway.ts';
 import { Asking, knownBody } from './asking.ts';
 import { Deployments } from './deployments.ts';
 import { ENDPOINTS } from './endpoints.ts';
 import { EXECUTIONS_VARIABLE, MISBEHAVING_OPTIONS, misbehaving } from './handlers.ts';
-import { History } from './history.ts';
+import { History, MEMORY_MS } from './history.ts';
+import { InjectionLog, type DoneInjection } from './injection-log.ts';
 import { inject } from './injections/index.ts';
 import { Ledger, type LedgerFigures, type Violation } from './ledger.ts';
 import { runLoad } from './load.ts';
+import { LogWatch } from './log-watch.ts';
 import { Machine } from './machine.ts';
+import { sampleMemory, type MemorySample } from './memory.ts';
 import { drawPlan, type ActionKind, type Injection } from './plan.ts';
 import { Random } from './random.ts';
 import { allServe } from './recovery.ts';
-import { watchMachine } from './starvation.ts';
+import { comeToRest } from './rest.ts';
+import { endOf } from './rules.ts';
+import { machineGetsOn, watchMachine } from './starvation.ts';
 import type { World } from './world.ts';
 
 export interface ChaosOptions {
@@ -26,33 +31,36 @@ export interface ChaosOptions {
   readonly clients: number;
   readonly processes: number;
   /** Called with every line of the gateway's log, but what handlers print, and its time on the clock of the run. */
-  trace?(at: number, line: LogLine): void;
-  tell(line: string): void;
+  readonly trace?: (at: number, line: LogLine) => void;
+  readonly tell: (line: string) => void;
 }
 
-export interface DoneInjection {
-  readonly injection: Injection;
-  readonly begunAt: number;
-  endedAt: number | null;
+/** A violation with the injections that were under way then. */
+export interface Finding extends Violation {
+  readonly around: readonly DoneInjection[];
 }
 
 export interface ChaosOutcome {
-  readonly seed: number;
-  readonly injections: readonly DoneInjection[];
+  readonly options: Pick<ChaosOptions, 'seed' | 'seconds' | 'kinds' | 'clients' | 'processes'>;
+  readonly injections: ReadonlyMap<ActionKind, number>;
   readonly figures: LedgerFigures;
   readonly swaps: number;
   readonly counts: ReadonlyMap<string, number>;
-  readonly violations: readonly Violation[];
+  readonly findings: readonly Finding[];
   readonly violationsTotal: number;
   readonly problems: readonly { readonly at: number; readonly what: string }[];
   readonly executions: number;
+  readonly memory: readonly MemorySample[];
   readonly lastLines: readonly LogLine[];
 }
 
+export const CHAOS_DEFAULTS = { seconds: 60, clients: 16, processes: 2 } as const;
+
 const SETTINGS = {
   HANDLER_THREADS: '2',
-  SLEEP_AFTER_SECS: '1',
+  SLEEP_AFTER_SECS: '3',
   CRASH_LOOP_FAULTS: '0',
+  INTERRUPTS_MAX: '12',
   MAX_BODY_MB: '2',
   BODIES_MAX_MB: '8',
   COMPILE_TIMEOUT_SECS: '20',
@@ -61,10 +69,9 @@ const SETTINGS = {
 const SMALL_BODY_BYTES = 3_000;
 const LARGE_BODY_BYTES = 1 << 20;
 const CLIENT_PAUSE_MS = 25;
-/** A process may be given up for what the machine did so long before. */
-const STARVED_MS = 5_000;
-const LOG_LINES_KEPT = 2_000;
 const PROBLEMS_KEPT = 50;
+/** Injections so long before a violation and after it belong to its finding. */
+const AROUND_MS = 300;
 
 /** What all builds share is compiled without the short time limit of the run: for the first time, it takes longer. */
 async function warmBuildDirectory(): Promise<void> {
@@ -91,35 +98,21 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
 class ChaosRun {
   readonly #options: ChaosOptions;
   readonly #machine: Machine;
-  readonly #gateway: RunningGateway;
   readonly #history = new History();
   readonly #ledger: Ledger;
   readonly #world: World;
-  readonly #injections: DoneInjection[] = [];
+  readonly #log: LogWatch;
+  readonly #injections = new InjectionLog(() => this.#history.now());
+  readonly #findings: Finding[] = [];
   readonly #problems: { at: number; what: string }[] = [];
   readonly #counts = new Map<string, number>();
-  #linesRead = 0;
 
   constructor(options: ChaosOptions, machine: Machine, gateway: RunningGateway) {
     this.#options = options;
     this.#machine = machine;
-    this.#gateway = gateway;
     this.#ledger = new Ledger(this.#history, `chaos-${options.seed}`);
-    const bytes = new Random(options.seed);
-    const body = (length: number) => knownBody(Buffer.from(Array.from({ length }, () => bytes.whole(0, 255))));
-    this.#world = {
-      gateway,
-      history: this.#history,
-      machine,
-      asking: new Asking(Number(new URL(gateway.url).port), this.#ledger, this.#history),
-      deployments: new Deployments(gateway, this.#history),
-      processes: options.processes,
-      smallBody: body(SMALL_BODY_BYTES),
-      largeBody: body(LARGE_BODY_BYTES),
-      condemned: new Set(),
-      problem: what => this.#problem(what),
-      count: what => void this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1),
-    };
+    this.#world = this.#createWorld(gateway);
+    this.#log = new LogWatch({ world: this.#world, trace: options.trace ?? null });
   }
 
   async run(): Promise<ChaosOutcome> {
@@ -127,14 +120,36 @@ class ChaosRun {
     await this.#deployAll();
     const stop = new AbortController();
     const watching = Promise.all([this.#watch(stop.signal), watchMachine(this.#history, stop.signal)]);
+    const sampling = sampleMemory(this.#world.gateway.pid, this.#history.now, stop.signal);
     const random = new Random(seed).fork('load');
     const load = runLoad(this.#world, random, { clients, pauseMs: CLIENT_PAUSE_MS, stop: stop.signal });
     await this.#carryOut(drawPlan(seed, seconds, kinds));
     await this.#attempt('recovering', async () => allServe(this.#world));
     stop.abort();
     await Promise.all([load, watching]);
-    await this.#attempt('coming to rest', async () => this.#rest());
-    return this.#close();
+    await this.#attempt('coming to rest', async () => comeToRest(this.#world));
+    return this.#close(await sampling);
+  }
+
+  #createWorld(gateway: RunningGateway): World {
+    const { seed, processes } = this.#options;
+    const bytes = new Random(seed);
+    const body = (length: number) => knownBody(Buffer.from(Array.from({ length }, () => bytes.whole(0, 255))));
+    return {
+      gateway,
+      history: this.#history,
+      machine: this.#machine,
+      asking: new Asking(Number(new URL(gateway.url).port), this.#ledger, this.#history),
+      deployments: new Deployments(gateway, this.#history),
+      processes,
+      smallBody: body(SMALL_BODY_BYTES),
+      largeBody: body(LARGE_BODY_BYTES),
+      condemned: new Set(),
+      suspects: new Set(),
+      turns: new Turns(),
+      problem: what => this.#problem(what),
+      count: what => void this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1),
+    };
   }
 
   async #deployAll(): Promise<void> {
@@ -145,22 +160,28 @@ class ChaosRun {
     this.#options.tell(`${ENDPOINTS.length} endpoints are deployed`);
   }
 
-  /** Begins every injection at its time, whether or not those before are over; resolves when all are. */
+  /**
+   * Begins every injection at its time, whether or not those before are over; resolves when all are. Time stands still
+   * while the machine does: else ever more processes would have to be replaced by a machine that cannot start any.
+   */
   async #carryOut(plan: readonly Injection[]): Promise<void> {
-    const begunAt = this.#history.now();
-    const running: Promise<void>[] = [];
+    let begunAt = this.#history.now();
+    const running = new Set<Promise<void>>();
     for (const injection of plan) {
       await pause(Math.max(0, begunAt + injection.atMs - this.#history.now()));
-      running.push(this.#inject(injection));
+      const reachedAt = this.#history.now();
+      await machineGetsOn(this.#history);
+      begunAt += this.#history.now() - reachedAt;
+      const done = this.#inject(injection).then(() => void running.delete(done));
+      running.add(done);
     }
     await Promise.all(running);
   }
 
   async #inject(injection: Injection): Promise<void> {
-    const done: DoneInjection = { injection, begunAt: this.#history.now(), endedAt: null };
-    this.#injections.push(done);
+    const end = this.#injections.begin(injection);
     await this.#attempt(JSON.stringify(injection), async () => inject(this.#world, injection));
-    done.endedAt = this.#history.now();
+    end();
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
@@ -175,88 +196,40 @@ class ChaosRun {
   async #watch(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       this.#ledger.judgeEnded();
+      this.#noteFindings();
+      this.#log.read();
       this.#history.forgetOld();
-      this.#readLog();
+      this.#injections.forgetBefore(this.#history.now() - MEMORY_MS);
       await pause(200);
     }
   }
 
-  #readLog(): void {
-    const { lines } = this.#gateway;
-    for (const line of lines.slice(this.#linesRead)) this.#readLine(line);
-    if (lines.length > 2 * LOG_LINES_KEPT) lines.splice(0, lines.length - LOG_LINES_KEPT);
-    this.#linesRead = lines.length;
-  }
-
-  #readLine(line: LogLine): void {
-    const { event, level } = line;
-    if (event !== 'handler_log') this.#options.trace?.(this.#history.now(), line);
-    // Without a reason it ends because the program does.
-    if (event === 'process' && line['state'] === 'ended' && line['reason'] !== null) {
-      this.#processEnded(Number(line['process']), line['reason'] as string);
+  #noteFindings(): void {
+    for (const violation of this.#ledger.violations.slice(this.#findings.length)) {
+      const from = violation.record.sentAt - AROUND_MS;
+      this.#findings.push({ ...violation, around: this.#injections.during(from, endOf(violation.record) + AROUND_MS) });
     }
-    if (event === 'process_replaced') this.#problem(`a process is replaced: ${String(line['reason'])}`);
-    const isFaultOfItsOwn = event === 'unhandled' || event === 'gateway_process' || level === 'unparsed';
-    if (isFaultOfItsOwn && level !== 'info') this.#problem(`the log says ${JSON.stringify(line)}`);
   }
 
-  #processEnded(pid: number, reason: string): void {
-    this.#world.count(`processes ended: ${reason}`);
-    if (this.#world.condemned.delete(pid)) return;
-    const now = this.#history.now();
-    // The supervisor replaces a process that does not answer within a second, and without a processor none can.
-    const wasStarved = reason === 'commit_timeout' && this.#history.isShort('machine', now - STARVED_MS, now);
-    if (!wasStarved) return this.#problem(`process ${pid} ended: ${reason}`);
-    this.#world.count('processes replaced because the machine was too busy');
-    this.#history.processEnds(null);
-  }
-
-  /** Nothing is in flight, drains or is left over, and the program ends as it should. */
-  async #rest(): Promise<void> {
-    await eventually('all is quiet', async () => (await this.#gateway.must('GET', '/stats'))['in_flight'] === 0);
-    await eventually('all drains are over', async () => this.#noneDrains(), 60_000);
-    await eventually('only serving generations are mapped', async () => this.#onlyServingMapped());
-    const status = await this.#gateway.stop('SIGTERM');
-    if (status !== 0) this.#problem(`the program ended with ${status}`);
-    if (this.#gateway.stderr !== '') this.#problem(`standard error says ${this.#gateway.stderr.slice(0, 2_000)}`);
-  }
-
-  async #noneDrains(): Promise<true> {
-    for (const { id } of ENDPOINTS) {
-      const list = (await this.#gateway.must('GET', `/endpoints/${id}/generations`)) as unknown as ApiData[];
-      const open = list.filter(({ state }) => state === 'draining' || state === 'loading');
-      if (open.length > 0) throw new Error(`${id} has ${JSON.stringify(open)}`);
-    }
-    return true;
-  }
-
-  async #onlyServingMapped(): Promise<boolean> {
-    for (const { id } of ENDPOINTS) {
-      const { generation } = await this.#gateway.must('GET', `/endpoints/${id}`);
-      for (const pid of await this.#gateway.servingPids()) {
-        const images = await mappedImages(pid, id);
-        if (!images.every(image => image.includes(`.g${String(generation)}.`))) return false;
-      }
-    }
-    return true;
-  }
-
-  async #close(): Promise<ChaosOutcome> {
-    this.#readLog();
+  async #close(memory: readonly MemorySample[]): Promise<ChaosOutcome> {
+    this.#log.read();
+    this.#log.checkSuspects();
     this.#ledger.close();
+    this.#noteFindings();
     const executions = await this.#machine.executions();
     for (const wrong of this.#ledger.checkExecutions(executions)) this.#problem(wrong);
     return {
-      seed: this.#options.seed,
-      injections: this.#injections,
+      options: this.#options,
+      injections: this.#injections.counts,
       figures: this.#ledger.figures,
       swaps: this.#world.deployments.swaps,
       counts: this.#counts,
-      violations: this.#ledger.violations,
+      findings: this.#findings,
       violationsTotal: this.#ledger.violationsTotal,
       problems: this.#problems,
       executions: executions.length,
-      lastLines: this.#gateway.lines.filter(({ event }) => event !== 'handler_log'),
+      memory,
+      lastLines: this.#world.gateway.lines.filter(({ event }) => event !== 'handler_log'),
     };
   }
 

@@ -16,3 +16,12 @@ export async function watchMachine(history: History, stop: AbortSignal): Promise
     history.shortage('machine', from).until = history.now() + AFTERMATH_MS;
   }
 }
+
+/** Breaking more while the machine hardly gets on shows nothing; at most so long, or the run would never end. */
+const WAIT_MS_MAX = 10_000;
+
+/** Resolves when the machine has been getting on for a moment. */
+export async function machineGetsOn(history: History): Promise<void> {
+  const end = history.now() + WAIT_MS_MAX;
+  while (history.isShort('machine', history.now(), history.now()) && history.now() < end) await pause(LOOK_MS);
+}

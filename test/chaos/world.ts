@@ -1,3 +1,4 @@
+import type { Turns } from '../../src/lifecycle/turns.ts';
 import type { RunningGateway } from '../support/gateway.ts';
 import type { Asking, KnownBody } from './asking.ts';
 import type { Deployments } from './deployments.ts';
@@ -17,8 +18,12 @@ export interface World {
   readonly largeBody: KnownBody;
   /** Processes that an injection has ended or stopped: their end is no surprise. */
   readonly condemned: Set<number>;
+  /** Ids of requests whose faults were to have their process replaced. */
+  readonly suspects: Set<string>;
+  /** For what only one injection at a time can break. */
+  readonly turns: Turns;
   /** Something else than a request went wrong. */
-  problem(what: string): void;
+  readonly problem: (what: string) => void;
   /** Counts what a run has seen, for its summary. */
-  count(what: string): void;
+  readonly count: (what: string) => void;
 }

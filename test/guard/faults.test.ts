@@ -127,6 +127,19 @@ test('a call without a limit runs until it is interrupted from outside', async (
   assert.equal(await thread.run('unbind', image, 0), 0);
 });
 
+test('interrupts that come faster than the call gets on count as one: it is not left by force', async () => {
+  const slot = await thread.run('slot');
+  for (let round = 0; round < 20; round++) {
+    const image = await bench.bind(thread, library);
+    const ended = thread.run('call', image, '/malloc-loop', 0);
+    await eventually('the call runs', () => BigInt(bench.guard.running(slot)) !== 0n);
+    for (let times = 0; times < 1_000; times++) bench.guard.interrupt(slot);
+    const { fault, waits } = faultOf(await ended);
+    assert.deepEqual({ kind: fault.kind, suspect: fault.suspect }, { kind: 'interrupted', suspect: false }, `${waits}`);
+    assert.equal(await thread.run('unbind', image, 0), 0);
+  }
+});
+
 test(`${ROUNDS} faults of all kinds on two threads leave a third one undisturbed, and nothing mapped`, async () => {
   const healthy = bench.startThread();
   const image = await bench.bind(healthy, library);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { LIMITS } from '../../src/config.ts';
 import { eventually } from '../support/eventually.ts';
 import { endpoint, TestFleet } from './test-fleet.ts';
 
@@ -48,6 +49,15 @@ test('what is committed while a process starts reaches it before it accepts', as
   await started;
   const commits = test.logs('commit').map(({ id, version }) => `${String(id)} ${String(version)}`);
   assert.deepEqual(commits, ['a 2', 'b 4']);
+});
+
+test('a process that acknowledges in time is not replaced because the supervisor itself stood still', async () => {
+  await using test = await TestFleet.open();
+  await test.start();
+  const committed = test.fleet.commit('a', endpoint('a', 1));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LIMITS.commitTimeoutMs + 200);
+  await committed;
+  assert.deepEqual(test.history, ['starting', 'serving']);
 });
 
 test('a commit sums what drains, and a process that does not acknowledge is replaced before it returns', async () => {

@@ -159,9 +159,14 @@ export class RunningGateway {
   }
 
   /** Process ids of the gateway processes that serve. */
-  async servingPids(): Promise<number[]> {
+  servingPids(): Promise<number[]> {
+    return this.pidsIn('serving');
+  }
+
+  /** Process ids of the gateway processes in a state of `/api/stats`. */
+  async pidsIn(state: 'starting' | 'serving' | 'spare' | 'draining'): Promise<number[]> {
     const processes = (await this.must('GET', '/stats'))['processes'] as { pid: number; state: string }[];
-    return processes.filter(one => one.state === 'serving').map(one => one.pid);
+    return processes.filter(one => one.state === state).map(one => one.pid);
   }
 
   /** Sends a signal and waits for the end; gives the exit status. */

@@ -134,7 +134,8 @@ impl Slot {
     /// Begins a call; from here on signal handlers may leave it, once its stack is in use.
     pub fn begin_call(&self, limit_ms: u32) {
         self.waits.set(0);
-        self.signalled.store(false, SeqCst);
+        // Seen with the number below, which whoever interrupts this call has read.
+        self.signalled.store(false, Relaxed);
         self.call.store(self.call.load(Relaxed) + 1, Release);
         self.limit_ms.store(limit_ms, Release);
         self.in_call.store(true, Release);

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
 import { ControlChannel } from './control-channel.ts';
+import { excuseFor, processorWaitMs } from './processor-wait.ts';
 
 /** How a process ended: its exit status, or the signal that killed it. */
 export interface ProcessEnd {
@@ -79,6 +80,19 @@ export class GatewayProcess {
     timeoutMs: number | null = null,
   ): Promise<ControlCalls[N]['answer']> {
     return this.#channel.call(kind, request, timeoutMs);
+  }
+
+  /**
+   * As `call`, but time in which the process waited for a processor does not count, up to `mostExcusedMs`: giving it up
+   * would cost its requests, and the machine a start it has no time for. @throws CallFailed
+   */
+  async callExcused<N extends ControlCallName>(
+    kind: N,
+    request: ControlCalls[N]['request'],
+    { timeoutMs, mostExcusedMs }: { readonly timeoutMs: number; readonly mostExcusedMs: number },
+  ): Promise<ControlCalls[N]['answer']> {
+    const excusedMs = excuseFor(() => processorWaitMs(this.pid), mostExcusedMs);
+    return this.#channel.call(kind, request, timeoutMs, excusedMs);
   }
 
   kill(): void {

@@ -168,7 +168,8 @@ export class Member implements Placed {
   /** @returns requests in flight in older generations. @throws CallFailed */
   async commit(change: Change, timeoutMs: number = LIMITS.commitTimeoutMs): Promise<number> {
     this.#sentVersion = Math.max(this.#sentVersion, change.version);
-    const { draining } = await this.process.call('commit', change, timeoutMs);
+    const patience = { timeoutMs, mostExcusedMs: LIMITS.unresponsiveMs };
+    const { draining } = await this.process.callExcused('commit', change, patience);
     this.#version = Math.max(this.#version, change.version);
     return draining;
   }

@@ -26,8 +26,13 @@ async function limitDescriptors(pid: number, spare: number): Promise<(() => Prom
 
 export async function exhaustDescriptors(
   world: World,
-  { spare, ms }: Extract<Action, { kind: 'descriptors' }>,
+  action: Extract<Action, { kind: 'descriptors' }>,
 ): Promise<void> {
+  await world.turns.take('descriptors', async () => exhaustAndRestore(world, action));
+  await allServe(world);
+}
+
+async function exhaustAndRestore(world: World, { spare, ms }: Extract<Action, { kind: 'descriptors' }>): Promise<void> {
   const shortage = world.history.shortage('descriptors');
   const pids = await world.gateway.servingPids();
   const restore = await Promise.all(pids.map(async pid => limitDescriptors(pid, spare)));
@@ -36,6 +41,5 @@ export async function exhaustDescriptors(
   await pause(ms);
   await Promise.all(restore.map(async one => one?.()));
   for (const connection of connections) connection.close();
-  await allServe(world);
-  shortage.until = world.history.now();
+  world.history.isMended(shortage);
 }

@@ -8,11 +8,16 @@ import { unlessBroken } from './swaps.ts';
 
 export async function fillDisk(world: World, { ms }: Extract<Action, { kind: 'disk' }>): Promise<void> {
   if (world.machine.noDisk !== null) return world.count('disks that cannot be filled here');
-  const shortage = world.history.shortage('disk');
-  await world.machine.fillDisk();
-  await unlessBroken(world, async () => world.deployments.rollback(SWAPPED[0], ms));
-  await pause(ms);
-  await world.machine.freeDisk();
+  let swap: Promise<void> | undefined;
+  await world.turns.take('disk', async () => {
+    const shortage = world.history.shortage('disk');
+    await world.machine.fillDisk();
+    // Not waited for: it may be its turn only after a compiler that hangs.
+    swap = unlessBroken(world, async () => world.deployments.rollback(SWAPPED[0], ms));
+    await pause(ms);
+    await world.machine.freeDisk();
+    world.history.isMended(shortage);
+  });
+  await swap;
   await allServe(world);
-  shortage.until = world.history.now();
 }

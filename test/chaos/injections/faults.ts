@@ -13,7 +13,9 @@ export async function askForFault(world: World, action: Extract<Action, { kind: 
   const { endpoint, misdeed, keepAlive } = action;
   const free = idle.get(world) ?? [];
   idle.set(world, free);
-  const connection = (keepAlive ? free.pop() : undefined) ?? world.asking.connect();
+  // The one that has waited longest: none is idle for so long that a process that ends gives it up.
+  const kept = keepAlive ? free.shift() : undefined;
+  const connection = kept !== undefined && (await kept.isUsable()) ? kept : world.asking.connect();
   await world.asking.ask(faultQuestion(endpoint, misdeed), connection);
   if (keepAlive && connection.isOpen) free.push(connection);
   else connection.close();
@@ -29,6 +31,14 @@ export async function askForEndless(
 export async function askForDenied(world: World, { endpoint, op }: Extract<Action, { kind: 'denied' }>): Promise<void> {
   const path = `/${endpoint}?op=${op}`;
   await world.asking.ask({ endpoint, operation: op, path, expected: { kind: 'denied' } });
+}
+
+/** The fault is one of libc's; `SUSPECT` is no misdeed of the kit, since what it costs is a process. */
+const SUSPECT = { op: 'suspect', code: 'handler_crashed', kind: 'memory' } as const;
+
+/** The process that has the fault serves until another does, then drains: none of its requests may be lost. */
+export async function askForSuspect(world: World, { endpoint }: Extract<Action, { kind: 'suspect' }>): Promise<void> {
+  world.suspects.add((await world.asking.ask(faultQuestion(endpoint, SUSPECT))).requestId);
 }
 
 const HEAP_FILLERS = FAULTS.filter(({ kind }) => kind === 'out_of_memory');

@@ -1,6 +1,7 @@
 /** Another generation under load. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refused } from '../deployments.ts';
+import type { Shortage } from '../history.ts';
 import type { Action } from '../plan.ts';
 import type { World } from '../world.ts';
 
@@ -8,6 +9,8 @@ import type { World } from '../world.ts';
 const REFUSALS_ON_A_FULL_DISK = ['storage_failed', 'load_failed', 'compile_failed'];
 const REFUSALS_OF_A_BROKEN_COMPILER = ['compile_failed', 'compile_timeout', 'library_refused', 'toolchain_missing'];
 const REFUSALS_WITHOUT_DESCRIPTORS = ['load_failed', 'not_serving'];
+/** A build, or the start of a process, may take longer than its time limit. */
+const REFUSALS_WITHOUT_PROCESSORS = ['compile_timeout', 'not_serving'];
 
 /** Runs an admin call that may be refused while something is broken; else a refusal is a problem. */
 export async function unlessBroken(world: World, work: () => Promise<void>): Promise<void> {
@@ -16,12 +19,12 @@ export async function unlessBroken(world: World, work: () => Promise<void>): Pro
     await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    const isShort = (kind: 'disk' | 'descriptors' | 'compiler'): boolean =>
-      world.history.isShort(kind, from, world.history.now());
+    const isShort = (kind: Shortage): boolean => world.history.isShort(kind, from, world.history.now());
     const allowed = [
       ...(isShort('disk') ? REFUSALS_ON_A_FULL_DISK : []),
       ...(isShort('compiler') ? REFUSALS_OF_A_BROKEN_COMPILER : []),
       ...(isShort('descriptors') ? REFUSALS_WITHOUT_DESCRIPTORS : []),
+      ...(isShort('machine') ? REFUSALS_WITHOUT_PROCESSORS : []),
     ];
     if (allowed.includes(error.code)) world.count(`refused: ${error.code}`);
     else world.problem(error.message);
