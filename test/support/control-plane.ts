@@ -169,6 +169,7 @@ export class ControlPlane {
       compiler: this.compiler,
       dataPlane: this.dataPlane,
       events: this.events,
+      bakeMs: 60_000,
       defaults: { timeoutMs: 30_000, drainTimeoutMs: 30_000, threadsMax: 2 },
     });
     this.dataPlane.listener = this.lifecycle.listener;
