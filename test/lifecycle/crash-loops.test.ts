@@ -54,13 +54,9 @@ function crashLoop(plane: ControlPlane, generation: number): void {
 
 const lastError = (plane: ControlPlane): LastError | null | undefined => plane.store.endpoint('a')?.lastError;
 
-const seen = (plane: ControlPlane, type: string): Record<string, unknown>[] =>
-  plane.seen
-    .filter(event => event.type === type)
-    .map(event => {
-      const { at: _at, ...fields } = event;
-      return fields;
-    });
+/** What was told of this kind, without its time. */
+const seen = (plane: ControlPlane, type: string): object[] =>
+  plane.seen.filter(event => event.type === type).map(event => ({ ...event, at: 0 }));
 
 /** An endpoint whose generations have served one after the other. */
 async function deployed(...codes: string[]): Promise<ControlPlane> {
@@ -87,7 +83,9 @@ describe('a crash loop with nothing to go back to', () => {
     assert.match(message ?? '', /^Generation 1 crashed 20 times in a row, with no good answer between\. .*deploy.*\.$/);
     await eventually('it is taken away', () => plane.served('a') === undefined);
     assert.equal(plane.dataPlane.calls.at(-1), 'commit a none');
-    assert.deepEqual(seen(plane, 'crash_loop'), [{ type: 'crash_loop', endpoint: 'a', generation: 1, crashes: 20 }]);
+    assert.deepEqual(seen(plane, 'crash_loop'), [
+      { type: 'crash_loop', endpoint: 'a', generation: 1, crashes: 20, at: 0 },
+    ]);
     assert.deepEqual(seen(plane, 'rollback'), []);
   });
 
@@ -176,7 +174,7 @@ describe('a crash loop soon after a deploy', () => {
     const message =
       'Generation 2 crashed 20 times in a row within 60 s of its deploy; generation 3 serves the build of generation 1 again.';
     const numbers = { endpoint: 'a', from: 2, to: 3, restored: 1 };
-    assert.deepEqual(rollback, { type: 'rollback', ...numbers, reason: 'crash_loop', message });
+    assert.deepEqual(rollback, { type: 'rollback', ...numbers, reason: 'crash_loop', message, at: 0 });
     assert.deepEqual([lastError(plane)?.code, lastError(plane)?.message], ['rolled_back', message]);
     assert.equal(plane.state('a'), 'loaded');
     assert.equal(seen(plane, 'crash_loop').length, 1);
