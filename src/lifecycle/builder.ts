@@ -1,6 +1,7 @@
 import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { BuildRecord, EndpointRecord } from '../store/records.ts';
+import { isServingError } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 
 /** Errors that say something about the code; others say something about this machine, and are not kept with the endpoint. */
@@ -57,7 +58,9 @@ export class Builder {
     const { id } = this.#journal.same(endpoint);
     this.#journal.transaction(() => {
       this.#keep(build);
-      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: null });
+      const { lastError } = this.#journal.endpoint(id);
+      const keptError = isServingError(lastError) ? lastError : null;
+      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: keptError });
     });
   }
 

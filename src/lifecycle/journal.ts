@@ -3,6 +3,7 @@ import type { ControlEvent, EventBus } from '../observe/events.ts';
 import type {
   EndpointChange,
   EndpointRecord,
+  GenerationCause,
   GenerationChange,
   GenerationRecord,
   GenerationState,
@@ -93,8 +94,8 @@ export class Journal {
     this.#tell(record, 'deleted');
   }
 
-  addGeneration(endpointId: string, buildId: string): GenerationRecord {
-    const record = this.store.addGeneration(endpointId, buildId);
+  addGeneration(endpointId: string, buildId: string, cause: GenerationCause): GenerationRecord {
+    const record = this.store.addGeneration(endpointId, buildId, cause);
     this.#tellGeneration(record, null);
     return record;
   }

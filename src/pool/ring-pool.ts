@@ -115,6 +115,10 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     };
   }
 
+  failWaiting(code: Failure): void {
+    this.#requests.failWaiting(code);
+  }
+
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
     this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
     return this.#retired;
@@ -225,6 +229,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
     const { guard, doorbell, memory } = this.#options;
     this.#state = 'draining';
+    // What waits is better answered by a crash now than by its deadline later.
+    for (const link of this.#workers) link.post({ kind: 'end_pauses' });
     const drained = await emptyWithin(this.#requests, drainTimeoutMs);
     if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);

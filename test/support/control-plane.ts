@@ -173,6 +173,7 @@ export class ControlPlane<D extends ReportingDataPlane = FakeDataPlane> {
       compiler: this.compiler,
       dataPlane: this.dataPlane,
       events: this.events,
+      bakeMs: 60_000,
       defaults: { timeoutMs: 30_000, drainTimeoutMs: 30_000, threadsMax: 2 },
       ...(now === undefined ? {} : { now }),
     });
