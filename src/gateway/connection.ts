@@ -76,7 +76,7 @@ export class Connection {
     const taken = (): number => acknowledgedBytes(this.#socket);
     const stalledMs = this.#sending.stalledMs(nowMs, this.#socket.writableLength, taken);
     if (stalledMs >= limits.sendStallMs) return 'send_stall';
-    if (!this.#idle) return null;
+    if (!this.#idle || this.#inRequest) return null;
     this.#idleSinceMs ??= nowMs;
     // Node's own timers leave a gap: empty lines in front of a request begin none, and yet each is a sign of life.
     const idleMsMax = limits.keepAliveMs + limits.headersTimeoutMs;
