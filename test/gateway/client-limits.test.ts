@@ -321,6 +321,18 @@ describe('connections', () => {
     assert.deepEqual(closed(gateway), { idle: 1 });
   });
 
+  test('are not idle while the body of a request still comes, though that was answered', async () => {
+    const clock = new ManualClock();
+    await using gateway = await TestGateway.start({ clock, settings: { keepAliveSecs: 10, headersTimeoutSecs: 10 } });
+    using client = await gateway.connect();
+    client.send(`${UPLOAD}abc`);
+    assertError(await client.response(), 'route_not_found');
+    await clock.advance(60_000);
+    client.send('defghij');
+    client.get('/hello');
+    assert.equal((await client.response()).status, 200);
+  });
+
   test('are not kept open by empty lines in front of a request that never comes', async () => {
     const settings = { keepAliveSecs: 0.2, headersTimeoutSecs: 0.2, sendStallSecs: 0.2 };
     await using gateway = await TestGateway.start({ settings });
