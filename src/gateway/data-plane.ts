@@ -10,6 +10,7 @@ import { processFigures, TrafficCounters } from '../serving/process-figures.ts';
 import { AccessLog } from './access-log.ts';
 import { BodyBudget } from './body-budget.ts';
 import { TrustedProxies } from './client-address.ts';
+import { clientLimits } from './client-limits.ts';
 import type { ControlHandlers } from './control-channel.ts';
 import { Listener } from './listener.ts';
 import { RouteTable } from './router.ts';
@@ -145,6 +146,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   #createListener(): Listener {
     const { settings, clock, emit } = this.#options;
     return new Listener({
+      limits: clientLimits(settings),
       bodyBytesMax: settings.maxBodyMb * MEBIBYTE,
       bodies: new BodyBudget(settings.bodiesMaxMb * MEBIBYTE),
       proxies: new TrustedProxies(settings.trustedProxies),

@@ -72,3 +72,17 @@ test('bench:guard prints a table and writes JSON', async () => {
   );
   assert.ok(Number(rows[1]?.['median ns']) > 0);
 });
+
+test('bench:fairness prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('fairness', ['--seconds', '1', '--rounds', '1', '--flood', '500']);
+  assert.match(stdout, /a quiet endpoint beside a flooded one/);
+  assert.deepEqual(
+    rows.map(row => row['queue']),
+    ['default', 'short'],
+  );
+  for (const row of rows) {
+    assert.ok(Number(row['p99 µs alone']) > 0 && Number(row['p99 µs beside']) > 0);
+    assert.ok(Number(row['main thread busy']) > 0);
+    assert.ok(Number(row['flood served/s']) > 0);
+  }
+});
