@@ -28,6 +28,8 @@ const RECONNECTING = 4;
 const CLIENT_PAUSE_MS = 5;
 /** Handlers that wait, so that requests are in flight whenever the process dies. */
 const WAITS_MS = [0, 0, 20, 100];
+/** A client hears of the death of its process within so long. */
+const LOST_WITHIN_MS = 2_000;
 /** A new connection should be answered so long after the kill at the latest. */
 const TAKE_OVER_MS = 50;
 const ENDPOINT = 'witness';
@@ -79,7 +81,7 @@ async function kill(setting: Setting, isStoppedFirst: boolean): Promise<number> 
   const waiting = isStoppedFirst ? await stopProcess(setting, serving) : null;
   process.kill(serving, 'SIGKILL');
   const killedAt = performance.now();
-  if (!isStoppedFirst) history.processEnds(null);
+  if (!isStoppedFirst) history.processHasEnded(LOST_WITHIN_MS);
   const first = await asking.ask(witnessQuestion(ENDPOINT));
   const tookMs = performance.now() - killedAt;
   assert.ok(wasServed(first), 'a connection opened after the kill is answered');

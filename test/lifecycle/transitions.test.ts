@@ -35,6 +35,7 @@ const ENDPOINT_RULES: Readonly<Record<EndpointEvent, Rule<EndpointState>>> = {
   drained: { may: state => state === 'draining', then: () => 'loaded' },
   emptied: { may: state => state === 'draining', then: () => 'compiled' },
   failed: { may: isDeployed, then: () => 'error' },
+  crash_looped: { may: isDeployed, then: () => 'error' },
   recovered: { may: state => state === 'error', then: () => 'loaded' },
 };
 
@@ -173,7 +174,7 @@ describe('the journal', () => {
         const id = createEndpoint();
         const build = buildOf({ endpointId: id, code: 'one', dependencies: {} }, `build of ${id}`);
         store.addBuild(build);
-        const { generation } = journal.addGeneration(id, build.id);
+        const { generation } = journal.addGeneration(id, build.id, 'deploy');
         let state: GenerationState = 'loading';
         const told: GenerationState[] = ['loading'];
         let outcome: string | null = null;
