@@ -53,12 +53,8 @@ function toRow(name: string, connections: number, runs: readonly WrkResult[], re
   };
 }
 
-const { seconds, rounds } = readNumbers({ seconds: 5, rounds: 5 });
-const inline = spawn(process.execPath, [join(import.meta.dirname, 'inline-server.ts')], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
-const [inlineUrl] = (await once(createInterface({ input: inline.stdout }), 'line')) as [string];
-{
+async function compare(inlineUrl: string): Promise<void> {
+  const { seconds, rounds } = readNumbers({ seconds: 5, rounds: 5 });
   await using gateway = await RunningGateway.start();
   await gateway.deploy('hello', { code: HELLO });
   const contestants = [
@@ -74,4 +70,14 @@ const [inlineUrl] = (await once(createInterface({ input: inline.stdout }), 'line
   printTable(`hello, ${rounds} rounds of ${seconds} s, medians`, rows);
   writeResult('dispatch', { seconds, rounds, rows });
 }
-inline.kill();
+
+const inline = spawn(process.execPath, [join(import.meta.dirname, 'inline-server.ts')], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+try {
+  const [inlineUrl] = (await once(createInterface({ input: inline.stdout }), 'line')) as [string];
+  await compare(inlineUrl);
+} finally {
+  // Also when the bench fails: a server left over would keep the pipes of whoever ran it open.
+  inline.kill();
+}

@@ -102,7 +102,7 @@ const SETTINGS = {
   CRASH_LOOP_FAULTS: setting(
     number(0, 1_000_000, { whole: true }),
     20,
-    'crashes of an endpoint in a row, no good answer between, that put it to error; 0 = never',
+    'crashes of an endpoint in a row, no good answer between, that put it to error; 0 = never, and no back-off either',
   ),
   BAKE_SECS: setting(
     seconds(0),

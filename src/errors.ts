@@ -8,25 +8,50 @@ export interface ErrorEntry {
   readonly sentence: string;
 }
 
+export interface PublicErrorEntry extends ErrorEntry {
+  /**
+   * Sent as `Retry-After`. Only where the request was never started and a moment may be all it takes: a queue, a budget,
+   * a process that another one follows. Nobody knows when an endpoint that is not loaded will be.
+   */
+  readonly retryAfterSecs?: number;
+  /** The endpoint was found and the request turned away before it started: counted in `requests_rejected_total`. */
+  readonly isRejection?: true;
+}
+
 /** Errors of the public listener: `{"error": sentence, "code": code, "request_id": id}`. */
 export const PUBLIC_ERRORS = {
   bad_request: { status: 400, sentence: 'The request is malformed: its path, query or a header cannot be read.' },
   route_not_found: { status: 404, sentence: 'No endpoint matches this host and path.' },
   method_not_allowed: { status: 405, sentence: 'This path does not answer to this method; see the Allow header.' },
+  request_timeout: { status: 408, sentence: 'The request took too long to arrive.' },
   body_too_large: { status: 413, sentence: 'The request body is larger than this gateway accepts.' },
   headers_too_large: { status: 431, sentence: 'The request headers are larger than this gateway accepts.' },
-  endpoint_not_loaded: { status: 503, sentence: 'The endpoint exists, but nothing of it is loaded at the moment.' },
-  queue_full: { status: 503, sentence: 'Too many requests are waiting; try again shortly.' },
-  bodies_full: { status: 503, sentence: 'Too many request bodies are held at the moment; try again shortly.' },
+  endpoint_not_loaded: {
+    status: 503,
+    sentence: 'The endpoint exists, but nothing of it is loaded at the moment.',
+    isRejection: true,
+  },
+  queue_full: {
+    status: 503,
+    sentence: 'Too many requests are waiting; try again shortly.',
+    retryAfterSecs: 1,
+    isRejection: true,
+  },
+  bodies_full: {
+    status: 503,
+    sentence: 'Too many request bodies are held at the moment; try again shortly.',
+    retryAfterSecs: 1,
+    isRejection: true,
+  },
   handler_panicked: { status: 500, sentence: 'The handler of this endpoint failed.' },
   handler_crashed: { status: 500, sentence: 'The handler of this endpoint crashed.' },
   handler_memory_exceeded: { status: 500, sentence: 'The handler of this endpoint ran out of memory.' },
   handler_invalid_response: { status: 500, sentence: 'The handler gave a response that HTTP does not allow.' },
   handler_timeout: { status: 504, sentence: 'The handler did not answer in time.' },
   handler_drain_forced: { status: 503, sentence: 'The request was still running when its handler was replaced.' },
-  shutting_down: { status: 503, sentence: 'The gateway is shutting down.' },
+  shutting_down: { status: 503, sentence: 'The gateway is shutting down.', retryAfterSecs: 1 },
   internal_error: { status: 500, sentence: 'The gateway failed to answer this request.' },
-} as const satisfies Record<string, ErrorEntry>;
+} as const satisfies Record<string, PublicErrorEntry>;
 
 export type PublicErrorCode = keyof typeof PUBLIC_ERRORS;
 

@@ -128,6 +128,7 @@ export class Calls {
       case RECORD.panic:
       case RECORD.dropped:
         this.#end(image, request);
+        if (output[at + 4] === RECORD.reply) this.#options.images.answered();
         return this.#options.sink.record(output, at, end);
       default:
         // Not a kind this version knows: the request stays suspended, and its deadline ends it.

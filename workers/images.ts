@@ -1,9 +1,11 @@
+import { monotonicNowMs } from '../src/protocol/clock.ts';
 import type { BindFailure } from '../src/protocol/control.ts';
-import { UNBIND } from '../src/protocol/guard.ts';
+import { isCrash, UNBIND, type FaultKind } from '../src/protocol/guard.ts';
 import type { ImageSpec } from '../src/protocol/worker.ts';
 import type { ThreadGuard } from './guard.ts';
 import type { ImageRequest } from './image-request.ts';
 import { bindImage, type Image } from './image.ts';
+import { RecyclePause } from './recycle-pause.ts';
 
 /** Tainted images that a worker lets finish their suspended requests; with so many, it takes no requests. */
 const OLD_IMAGES_MAX = 4;
@@ -22,6 +24,7 @@ export class Images {
   readonly #spec: ImageSpec;
   readonly #listener: ImagesListener;
   readonly #old = new Set<Image>();
+  readonly #pause: RecyclePause;
   #current: Image | null = null;
   /** Why there is no current image. */
   #lostTo: string | null = null;
@@ -30,15 +33,22 @@ export class Images {
     this.#guard = guard;
     this.#spec = spec;
     this.#listener = listener;
+    this.#pause = new RecyclePause(!spec.pausesRecycles);
   }
 
-  /** The image that takes requests; null: it was tainted, and `ensure` has not bound another. */
+  /** The image that takes requests; null: it was tainted or crashed, and `ensure` has not bound another. */
   get current(): Image | null {
     return this.#current;
   }
 
   get hasSuspended(): boolean {
     return this.#old.size > 0 || (this.#current !== null && this.#current.suspended.size > 0);
+  }
+
+  /** Milliseconds until `ensure` binds a fresh image, for it waits after several crashes; Infinity: it has none to bind. */
+  get msUntilBind(): number {
+    if (this.#current !== null || this.#old.size >= OLD_IMAGES_MAX) return Infinity;
+    return this.#pause.leftMs(monotonicNowMs());
   }
 
   *suspended(): Generator<ImageRequest> {
@@ -51,14 +61,24 @@ export class Images {
     return null;
   }
 
-  /** Makes sure that there is a current image, unless too many tainted ones still have requests. */
+  /** Makes sure that there is a current image, unless too many tainted ones still have requests or it is too soon. */
   ensure(): BindFailure | null {
-    if (this.#current !== null || this.#old.size >= OLD_IMAGES_MAX) return null;
+    if (this.msUntilBind > 0) return null;
     const bound = bindImage(this.#guard, this.#spec);
     if (!('unbind' in bound)) return bound;
     this.#current = bound;
     if (this.#lostTo !== null) this.#listener.recycled(this.#lostTo);
     return null;
+  }
+
+  /** A request was answered by its handler, so the images do not crash one after the other. */
+  answered(): void {
+    this.#pause.answered();
+  }
+
+  /** From now on `ensure` waits for nothing. */
+  endPauses(): void {
+    this.#pause.turnOff();
   }
 
   /** After a panic the image is sound, but takes no further request; it ends with its last suspended one. */
@@ -75,7 +95,8 @@ export class Images {
   }
 
   /** After a fault: the image goes at once, without running any of its code. */
-  throwAway(image: Image, reason: string): void {
+  throwAway(image: Image, reason: FaultKind): void {
+    if (isCrash(reason)) this.#pause.crashed(monotonicNowMs());
     for (const request of image.suspended.values()) request.end();
     image.suspended.clear();
     if (image === this.#current) this.#lose(reason);

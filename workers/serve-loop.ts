@@ -143,10 +143,14 @@ export class ServeLoop {
   async #rest(): Promise<void> {
     this.#logs.flush();
     if (this.#hasFinished) return;
-    if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests);
+    const pauseMs = this.#isStopping ? Infinity : this.#images.msUntilBind;
+    if (pauseMs === 0) return;
+    if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests, pauseMs);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endRest = resolve;
+    const pause = pauseMs === Infinity ? null : setTimeout(resolve, Math.ceil(pauseMs));
     await this.#source.leave(this.#takesRequests, promise, this.#onWake);
+    if (pause !== null) clearTimeout(pause);
   }
 
   /** Makes sure that there is an image, unless too many tainted ones hold requests; false: it cannot be bound. */
@@ -182,7 +186,10 @@ export class ServeLoop {
         return;
       case 'move_deadlines':
         return this.#moveDeadlines(message.byMs);
+      case 'end_pauses':
+        return this.#images.endPauses();
       case 'stop':
+        this.#images.endPauses();
         this.#isStopping = true;
     }
   }

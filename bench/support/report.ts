@@ -5,13 +5,17 @@ import { join } from 'node:path';
 
 export type Row = Readonly<Record<string, string | number>>;
 
-/** Prints rows of the same columns, aligned. */
-export function printTable(title: string, rows: readonly Row[]): void {
+/** Rows of the same columns, aligned: a line of names, then a line for each. */
+export function tableLines(rows: readonly Row[]): string[] {
   const columns = Object.keys(rows[0] ?? {});
   const cells = [columns, ...rows.map(row => columns.map(column => String(row[column] ?? '')))];
   const widths = columns.map((_, index) => Math.max(...cells.map(line => line[index]?.length ?? 0)));
+  return cells.map(line => line.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  '));
+}
+
+export function printTable(title: string, rows: readonly Row[]): void {
   console.log(`\n${title}`);
-  for (const line of cells) console.log(line.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  '));
+  for (const line of tableLines(rows)) console.log(line);
 }
 
 /** Writes `bench/results/{name}.json`: the result with what it was measured on. */

@@ -62,6 +62,7 @@ export function generationJson(
   return {
     generation: record.generation,
     build: storedBuild(store, record.buildId),
+    cause: record.cause,
     state: record.state,
     in_flight: sum('inFlight'),
     requests: record.requests + sum('requests'),

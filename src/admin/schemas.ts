@@ -96,6 +96,27 @@ export const RollbackRequestSchema = z
   .strictObject({ generation: z.int().min(1).optional() })
   .openapi('RollbackRequest');
 
+const BAKE_SECS_MAX = 86_400;
+const BAKE_RULE = `must be a number of seconds from 0 to ${BAKE_SECS_MAX}`;
+
+export const TrialQuerySchema = z.strictObject({
+  bake: z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, BAKE_RULE)
+    .transform(Number)
+    .refine(secs => secs <= BAKE_SECS_MAX, BAKE_RULE)
+    .optional()
+    .openapi({
+      type: 'number',
+      minimum: 0,
+      maximum: BAKE_SECS_MAX,
+      description:
+        'Seconds after this deploy within which a crash loop has the gateway go back to the generation before by itself; ' +
+        "0: it never does. Left out: the gateway's setting BAKE_SECS applies.",
+      example: 0,
+    }),
+});
+
 export const EndpointParameterSchema = z.object({
   id: z.string().openapi({ param: { name: 'id', in: 'path' }, example: 'hello' }),
 });
@@ -134,7 +155,14 @@ export const EndpointSchema = z
     state: StateSchema,
     generation: z.int().nullable(),
     build: BuildSchema.nullable(),
-    last_error: z.object({ code: z.string(), message: z.string(), at: TimeSchema }).nullable(),
+    last_error: z
+      .object({ code: z.string(), message: z.string(), at: TimeSchema })
+      .nullable()
+      .openapi({
+        description:
+          'The code of a failed build, until a good one; or until the next swap `load_failed`, `crash_loop` (in state ' +
+          '`error`) or `rolled_back`: the gateway went back to the generation before by itself.',
+      }),
     ...limitFields,
     created_at: TimeSchema,
     updated_at: TimeSchema,
@@ -145,6 +173,10 @@ export const GenerationSchema = z
   .object({
     generation: z.int(),
     build: BuildSchema.nullable().openapi({ description: 'null: no longer kept.' }),
+    cause: z
+      .enum(['deploy', 'rollback', 'automatic_rollback', 'rebuild'])
+      .nullable()
+      .openapi({ description: 'Why it was made; null: an older version of the gateway made it.' }),
     state: z.enum(['loading', 'serving', 'draining', 'retired', 'failed']),
     in_flight: z.int(),
     requests: z.int(),

@@ -1,6 +1,7 @@
 /** A child process in a group of its own, which ends whole: with the child, at a time limit, or with this process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 
 export interface GroupOptions {
@@ -24,6 +25,9 @@ export interface GroupResult {
 
 const ERROR_OUTPUT_MAX = 64 * 1024;
 
+/** As much nicer than this process as handler threads are: a build takes no core from them that they need. */
+const NICENESS = 10;
+
 /**
  * Becomes the command, and leaves a watcher beside it that holds the far end of a pipe (descriptor 3) of this process.
  * When this process ends, however it does, the pipe closes and the watcher kills the group, itself included.
@@ -40,6 +44,7 @@ export async function runGroup(options: GroupOptions): Promise<GroupResult> {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close');
+  giveWay(child);
   let end: GroupResult['end'] = 'exited';
   const stop = (reason: GroupResult['end']): void => {
     end = reason;
@@ -68,6 +73,15 @@ function collectOutput(child: ChildProcess, onLine: (line: string) => void): () 
     errorOutput = (errorOutput + chunk).slice(-ERROR_OUTPUT_MAX);
   });
   return () => errorOutput;
+}
+
+function giveWay({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, Math.min(19, getPriority() + NICENESS));
+  } catch {
+    // ESRCH: it has ended already. EACCES: then it stays as it was.
+  }
 }
 
 function killGroup(child: ChildProcess): void {

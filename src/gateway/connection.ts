@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
 import type { PublicErrorCode } from '../errors.ts';
 import type { Clock } from '../serving/clock.ts';
+import type { CloseReason } from '../serving/process-figures.ts';
+import type { ClientLimits } from './client-limits.ts';
 import { rawErrorReply } from './error-reply.ts';
 import type { Exchange } from './exchange.ts';
 import { LINGER_MS } from './linger.ts';
 import { newRequestId } from './request-id.ts';
+import { acknowledgedBytes, SendWatch } from './send-stall.ts';
 
 /** Time a client has to close its side of an idle connection after we have closed ours. */
 const GOODBYE_MS = 200;
@@ -14,8 +17,11 @@ export class Connection {
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #open = new Set<Exchange>();
+  readonly #sending = new SendWatch();
   #latest: Exchange | null = null;
   #refused = false;
+  #idleSinceMs: number | null = null;
+  #closeReason: CloseReason | null = null;
   #endedAtMs: number | null = null;
 
   constructor(socket: Socket, clock: Clock) {
@@ -28,9 +34,20 @@ export class Connection {
     return [...this.#open].some(exchange => exchange.receiving);
   }
 
+  /** The client has begun a request and not sent all of it, whether that was answered or not. */
+  get #inRequest(): boolean {
+    return this.#latest !== null && !this.#latest.isReceived;
+  }
+
+  /** Which limit a client exceeds whose request does not arrive in time. */
+  get lateWith(): 'headers_timeout' | 'receive_timeout' {
+    return this.#inRequest ? 'receive_timeout' : 'headers_timeout';
+  }
+
   add(exchange: Exchange): void {
     this.#open.add(exchange);
     this.#latest = exchange;
+    this.#idleSinceMs = null;
   }
 
   /** No request came after this one, so its reply is the last that is written, whatever is answered first. */
@@ -47,9 +64,29 @@ export class Connection {
     for (const exchange of this.#open) exchange.abandon();
   }
 
+  /** The gateway closes the connection for this reason. false: it does so for another one already. */
+  closeFor(reason: CloseReason): boolean {
+    if (this.#closeReason !== null) return false;
+    this.#closeReason = reason;
+    return true;
+  }
+
+  /** Why the client has to go now, if it has to; called every now and then, the more often the more exact. */
+  overdue(nowMs: number, limits: ClientLimits): 'send_stall' | 'idle' | null {
+    const taken = (): number => acknowledgedBytes(this.#socket);
+    const stalledMs = this.#sending.stalledMs(nowMs, this.#socket.writableLength, taken);
+    if (stalledMs >= limits.sendStallMs) return 'send_stall';
+    if (!this.#idle || this.#inRequest) return null;
+    this.#idleSinceMs ??= nowMs;
+    // Node's own timers leave a gap: empty lines in front of a request begin none, and yet each is a sign of life.
+    const idleMsMax = limits.keepAliveMs + limits.headersTimeoutMs;
+    return nowMs - this.#idleSinceMs > idleMsMax ? 'idle' : null;
+  }
+
   /**
    * Answers bytes that are no request with the error `code`, and closes. When they are in the body of a request, that one
-   * is what is answered; requests before them are answered first. true: the answer is one to no request.
+   * is what is answered, unless it has been; requests before them are answered first. A client that has sent nothing is
+   * told nothing: it may be about to, and would take this for the answer. true: the answer is one to no request.
    */
   refuse(code: PublicErrorCode): boolean {
     if (this.#refused) return false;
@@ -59,10 +96,15 @@ export class Connection {
       last.breakOff(code);
       return false;
     }
-    const reply = rawErrorReply(code, newRequestId());
-    if (last === undefined) this.#end(reply);
-    else last.onceSent(() => this.#end(reply));
-    return true;
+    if (this.#socket.bytesRead === 0) {
+      this.destroy();
+      return false;
+    }
+    const isAnswered = this.#inRequest;
+    const reply = isAnswered ? '' : rawErrorReply(code, newRequestId());
+    if (this.#latest === null || this.#latest.isSent) this.#end(reply);
+    else this.#latest.onceSent(() => this.#end(reply));
+    return !isAnswered;
   }
 
   /**
@@ -84,6 +126,11 @@ export class Connection {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** As `destroy`, and the kernel forgets what the client has not taken; else it would keep it for minutes. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 
   #end(reply: string): void {

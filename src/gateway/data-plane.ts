@@ -10,6 +10,7 @@ import { processFigures, TrafficCounters } from '../serving/process-figures.ts';
 import { AccessLog } from './access-log.ts';
 import { BodyBudget } from './body-budget.ts';
 import { TrustedProxies } from './client-address.ts';
+import { clientLimits } from './client-limits.ts';
 import type { ControlHandlers } from './control-channel.ts';
 import { Listener } from './listener.ts';
 import { RouteTable } from './router.ts';
@@ -120,15 +121,16 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   }
 
   #bindAll(guardPath: string, bindsAtOnce: number): ReturnType<Deployment['bindAll']> {
-    const { imagesDir, handlerMaxMemoryMb, handlerLogLinesMax: logLinesMax } = this.#options.settings;
+    const { imagesDir, handlerMaxMemoryMb, handlerLogLinesMax: logLinesMax, crashLoopFaults } = this.#options.settings;
     const arenaBytes = handlerMaxMemoryMb * MEBIBYTE;
-    const pools = this.#options.createPools({ guardPath, imagesDir, arenaBytes, logLinesMax });
+    const pausesRecycles = crashLoopFaults > 0;
+    const pools = this.#options.createPools({ guardPath, imagesDir, arenaBytes, logLinesMax, pausesRecycles });
     return this.#deployment.bindAll(pools, bindsAtOnce);
   }
 
   #createDeployment(): Deployment {
     const { settings, clock } = this.#options;
-    const { threadsMax, queueMax, inFlightMax, sleepAfterSecs, interruptsMax } = settings;
+    const { threadsMax, queueMax, inFlightMax, crashLoopFaults, sleepAfterSecs, interruptsMax } = settings;
     const budget = new InterruptBudget(interruptsMax);
     const emit = (event: GatewayEvent): void => {
       this.#options.emit(event);
@@ -137,12 +139,14 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     };
     const routesChanged = (routed: readonly Endpoint[]): void => this.#route(routed);
     const sleepAfterMs = sleepAfterSecs * 1000;
-    return new Deployment({ threadsMax, queueMax, inFlightMax, sleepAfterMs, clock, emit, routesChanged });
+    const limits = { threadsMax, queueMax, inFlightMax, crashLoopFaults, sleepAfterMs };
+    return new Deployment({ ...limits, clock, emit, routesChanged });
   }
 
   #createListener(): Listener {
     const { settings, clock, emit } = this.#options;
     return new Listener({
+      limits: clientLimits(settings),
       bodyBytesMax: settings.maxBodyMb * MEBIBYTE,
       bodies: new BodyBudget(settings.bodiesMaxMb * MEBIBYTE),
       proxies: new TrustedProxies(settings.trustedProxies),

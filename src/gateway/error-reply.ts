@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { PUBLIC_ERRORS, type PublicErrorCode } from '../errors.ts';
+import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../errors.ts';
 
 export interface ErrorReply {
   readonly status: number;
@@ -8,18 +8,15 @@ export interface ErrorReply {
   readonly body: string;
 }
 
-const RETRY_AFTER_SECONDS: Partial<Record<PublicErrorCode, string>> = { queue_full: '1', bodies_full: '1' };
-
 /** The JSON answer for an error of the gateway. `headers` are further ones, such as Allow. */
 export function errorReply(code: PublicErrorCode, requestId: string, headers: readonly string[] = []): ErrorReply {
-  const { status, sentence } = PUBLIC_ERRORS[code];
-  const retryAfter = RETRY_AFTER_SECONDS[code];
+  const { status, sentence, retryAfterSecs }: PublicErrorEntry = PUBLIC_ERRORS[code];
   return {
     status,
     headers: [
       'content-type',
       'application/json; charset=utf-8',
-      ...(retryAfter === undefined ? [] : ['retry-after', retryAfter]),
+      ...(retryAfterSecs === undefined ? [] : ['retry-after', String(retryAfterSecs)]),
       ...headers,
     ],
     body: JSON.stringify({ error: sentence, code, request_id: requestId }),

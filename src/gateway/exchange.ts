@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { PublicErrorCode } from '../errors.ts';
+import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../errors.ts';
 import type { Invocation, Outcome } from '../pool/handler-pool.ts';
 import { utf8AsLatin1, type Reply } from '../protocol/frame.ts';
 import type { Clock } from '../serving/clock.ts';
@@ -59,7 +59,8 @@ export class Exchange {
   #reader: BodyReader | null = null;
   #bodyBytesHeld = 0;
   #bodyRead = false;
-  #bodyBroken = false;
+  /** The body was given up: `broken`, nothing more of it can be read; `late`, it may still come. */
+  #bodyGivenUp: 'broken' | 'late' | null = null;
   #invocation: Invocation | null = null;
   #over = false;
 
@@ -120,16 +121,23 @@ export class Exchange {
     this.#outgoing.once('finish', action);
   }
 
+  /** All of the request has arrived. */
+  get isReceived(): boolean {
+    return this.#incoming.complete;
+  }
+
   /** Answers with an error of the gateway. */
   fail(code: PublicErrorCode, headers: readonly string[] = []): void {
     if (this.#over) return;
+    const { isRejection }: PublicErrorEntry = PUBLIC_ERRORS[code];
+    if (isRejection === true) this.#endpoint?.counters.countRejected(code);
     const reply = errorReply(code, this.requestId, headers);
     this.#write(reply.status, reply.headers, Buffer.from(reply.body));
   }
 
-  /** Answers with an error because what follows on the connection cannot be read: its body will never be complete. */
+  /** Answers with an error because its body will not be complete: what follows cannot be read, or comes too late. */
   breakOff(code: PublicErrorCode): void {
-    this.#bodyBroken = true;
+    this.#bodyGivenUp = code === 'request_timeout' ? 'late' : 'broken';
     this.fail(code);
     this.#reader?.cancel();
   }
@@ -224,7 +232,8 @@ export class Exchange {
    */
   #bodyUnread(): 'none' | 'coming' | 'never' {
     if (this.#bodyRead || this.#incoming.complete) return 'none';
-    if (this.#incoming.awaitsContinue || this.#bodyBroken) return 'never';
+    if (this.#incoming.awaitsContinue || this.#bodyGivenUp === 'broken') return 'never';
+    if (this.#bodyGivenUp === 'late') return 'coming';
     const announced = announcedBytes(this.#incoming);
     return announced === null || announced > this.#surroundings.bodyBytesMax ? 'coming' : 'none';
   }

@@ -6,21 +6,16 @@ import { Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PUBLIC_ERRORS, type PublicErrorCode } from '../errors.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
+import type { CloseReason } from '../serving/process-figures.ts';
+import { checkEveryMs, serverOptions, type ClientLimits } from './client-limits.ts';
 import { Connection } from './connection.ts';
 import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './exchange.ts';
 import { PublicRequest } from './public-request.ts';
 import { RouteTable } from './router.ts';
 
-export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'>;
+export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'> & { readonly limits: ClientLimits };
 
 type GatewayBindings = HttpBindings & { readonly incoming: PublicRequest };
-
-/**
- * Limits on slow clients, in milliseconds: for the header block, for a whole request, and between requests. Proxies in
- * front keep idle connections for up to a minute; the gateway keeps them longer, so that it is not the one to close.
- */
-const CLIENT_TIMEOUTS = { headersTimeout: 20_000, requestTimeout: 300_000, keepAliveTimeout: 75_000 };
-const TIMEOUT_CHECK_MS = 2_000;
 
 /** While the listener closes, how often it looks what its connections do. */
 const CLOSE_CHECK_MS = 10;
@@ -42,6 +37,7 @@ export class Listener {
   readonly server: Server<typeof PublicRequest>;
   readonly #shared: ListenerOptions & { phase: ListenerPhase; routes: RouteTable<Endpoint> };
   readonly #connections = new Map<Duplex, Connection>();
+  #isChecking = false;
 
   constructor(options: ListenerOptions) {
     this.#shared = { ...options, phase: 'open', routes: new RouteTable([]) };
@@ -72,7 +68,7 @@ export class Listener {
     while (this.#connections.size > 0) {
       const nowMs = clock.nowMs();
       for (const connection of this.#connections.values()) {
-        if (nowMs >= deadlineMs) connection.destroy();
+        if (nowMs >= deadlineMs) this.#close(connection, 'shutdown');
         else connection.endIfIdle(nowMs);
       }
       await this.#pause();
@@ -100,24 +96,26 @@ export class Listener {
   }
 
   #createServer(): Server<typeof PublicRequest> {
+    const { limits, traffic } = this.#shared;
     const options = {
+      ...serverOptions(limits),
       IncomingMessage: PublicRequest,
-      maxHeaderSize: 16 * 1024,
       // A missing Host is answered by us: Node's answer has neither our body nor a request id.
       requireHostHeader: false,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      ...CLIENT_TIMEOUTS,
     };
     const server = createServer(options, this.#onRequest);
     // The size limit above is the only one: past this count Node would drop headers without a word.
     server.maxHeadersCount = 0;
+    server.maxConnections = limits.connectionsMax;
+    server.on('drop', () => traffic.countClosed('too_many'));
     server.on('checkContinue', (incoming, outgoing) => {
       incoming.awaitsContinue = true;
       this.#onRequest(incoming, outgoing);
     });
     server.on('checkExpectation', this.#onRequest);
-    server.on('connect', (_incoming, socket) => this.#refuse(socket, 'bad_request'));
+    server.on('connect', (_incoming, socket) => this.#refuse(socket, 'bad_request', 'malformed'));
     server.on('connection', socket => this.#onConnection(socket));
+    server.on('timeout', (socket: Socket) => this.#onIdle(socket));
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket));
     return server;
   }
@@ -155,22 +153,69 @@ export class Listener {
   }
 
   #onConnection(socket: Socket): void {
-    const connection = new Connection(socket, this.#shared.clock);
+    const { clock, traffic } = this.#shared;
+    const connection = new Connection(socket, clock);
     this.#connections.set(socket, connection);
+    traffic.connections = this.#connections.size;
+    this.#checkSoon();
     socket.once('close', () => {
       this.#connections.delete(socket);
+      traffic.connections = this.#connections.size;
       connection.closed();
     });
   }
 
-  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy();
-    else this.#refuse(socket, PARSER_ERRORS[error.code ?? ''] ?? 'bad_request');
+  /** One look at all connections every now and then, while there are any: cheaper than a timer for each. */
+  #checkSoon(): void {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    const { clock, limits } = this.#shared;
+    clock.after(checkEveryMs(limits.sendStallMs), () => {
+      this.#isChecking = false;
+      this.#check();
+      if (this.#connections.size > 0) this.#checkSoon();
+    });
   }
 
-  #refuse(socket: Duplex, code: PublicErrorCode): void {
+  #check(): void {
+    const { clock, limits } = this.#shared;
+    const nowMs = clock.nowMs();
+    for (const connection of this.#connections.values()) {
+      const reason = connection.overdue(nowMs, limits);
+      if (reason !== null) this.#close(connection, reason);
+    }
+  }
+
+  /** KEEP_ALIVE_SECS are over, which is the only limit for which Node tells of a timeout in this way. */
+  #onIdle(socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (connection === undefined) socket.destroy();
-    else if (connection.refuse(code)) this.#shared.traffic.countUnrouted(PUBLIC_ERRORS[code].status);
+    else this.#close(connection, 'idle');
+  }
+
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const code = error.code ?? '';
+    if (code === 'ECONNRESET' || code === 'EPIPE') return void socket.destroy();
+    if (code !== 'ERR_HTTP_REQUEST_TIMEOUT')
+      return this.#refuse(socket, PARSER_ERRORS[code] ?? 'bad_request', 'malformed');
+    this.#refuse(socket, 'request_timeout', this.#connections.get(socket)?.lateWith ?? 'headers_timeout');
+  }
+
+  /** Answers what cannot be served on this connection any more, and closes it. */
+  #refuse(socket: Duplex, code: PublicErrorCode, reason: CloseReason): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return void socket.destroy();
+    this.#count(connection, reason);
+    if (connection.refuse(code)) this.#shared.traffic.countUnrouted(PUBLIC_ERRORS[code].status);
+  }
+
+  #close(connection: Connection, reason: CloseReason): void {
+    this.#count(connection, reason);
+    if (reason === 'send_stall') connection.reset();
+    else connection.destroy();
+  }
+
+  #count(connection: Connection, reason: CloseReason): void {
+    if (connection.closeFor(reason)) this.#shared.traffic.countClosed(reason);
   }
 }

@@ -1,6 +1,7 @@
 import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { BuildRecord, EndpointRecord } from '../store/records.ts';
+import { isServingError } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 
 /** Errors that say something about the code; others say something about this machine, and are not kept with the endpoint. */
@@ -29,14 +30,15 @@ export class Builder {
    * @throws AdminError what `requireCode` and `Compiler.compile` throw, `endpoint_deleted`
    */
   async compile(id: string): Promise<BuildRecord> {
-    const { code, dependencies } = this.requireCode(id);
+    const asked = this.requireCode(id);
+    const { code, dependencies } = asked;
     const startedAt = this.#journal.now();
     try {
       const build = await this.#compiler.compile({ endpointId: id, code, dependencies });
-      this.#record(id, build);
+      this.#record(asked, build);
       return build;
     } catch (error) {
-      this.#recordFailure(id, error, this.#journal.now() - startedAt);
+      this.#recordFailure(asked, error, this.#journal.now() - startedAt);
       throw error;
     }
   }
@@ -47,16 +49,18 @@ export class Builder {
     const build = await this.#compiler.compile({ endpointId, code, dependencies });
     const endpoint = this.#journal.store.endpoint(endpointId);
     if (endpoint === null) throw new AdminError('endpoint_deleted');
-    if (endpoint.buildId === earlier.id) this.#record(endpointId, build);
+    if (endpoint.buildId === earlier.id) this.#record(endpoint, build);
     else this.#keep(build);
     return build;
   }
 
-  #record(id: string, build: BuildRecord): void {
-    if (this.#journal.store.endpoint(id) === null) throw new AdminError('endpoint_deleted');
+  #record(endpoint: EndpointRecord, build: BuildRecord): void {
+    const { id } = this.#journal.same(endpoint);
     this.#journal.transaction(() => {
       this.#keep(build);
-      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: null });
+      const { lastError } = this.#journal.endpoint(id);
+      const keptError = isServingError(lastError) ? lastError : null;
+      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: keptError });
     });
   }
 
@@ -67,8 +71,8 @@ export class Builder {
     this.#journal.publish({ type: 'build_finished', endpoint: build.endpointId, build });
   }
 
-  #recordFailure(id: string, error: unknown, durationMs: number): void {
-    if (this.#journal.store.endpoint(id) === null) return;
+  #recordFailure({ id, createdAt }: EndpointRecord, error: unknown, durationMs: number): void {
+    if (this.#journal.store.endpoint(id)?.createdAt !== createdAt) return;
     const code = error instanceof AdminError ? error.code : 'internal_error';
     const message = error instanceof Error ? error.message : String(error);
     if (CODE_ERRORS.has(code)) {

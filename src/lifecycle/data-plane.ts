@@ -31,6 +31,8 @@ export interface DataPlaneListener {
   retired(process: ProcessId, report: RetiredReport): void;
   /** The serving generation cannot be bound, or keeps crashing at start. */
   endpointFailed(endpoint: string, generation: number, failure: BindFailure): void;
+  /** The serving generation has crashed so often in a row that the process gives it no more requests. */
+  crashLooped(endpoint: string, generation: number, crashes: number): void;
   /** A process has bound what is deployed, except for `failed`, and serves. */
   started(served: readonly EndpointSpec[], failed: readonly ({ readonly endpoint: string } & BindFailure)[]): void;
   /** Figures of a process, taken about once a second. */

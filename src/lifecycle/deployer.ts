@@ -1,9 +1,11 @@
 import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { EndpointSpec, GenerationSpec } from '../protocol/control.ts';
-import type { BuildRecord, EndpointRecord, EndpointState } from '../store/records.ts';
+import type { BuildRecord, EndpointRecord, EndpointState, GenerationCause, LastError } from '../store/records.ts';
+import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
+import { isServingError } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';
@@ -18,6 +20,19 @@ export interface Deployed {
   readonly loadMs: number;
 }
 
+export interface DeployOptions {
+  /** When the call came, on the clock of `performance.now()`. */
+  readonly startedAt: number;
+  /** How long the new generation is on trial; 0: not at all. */
+  readonly bakeMs: number;
+}
+
+export interface SwapOptions extends DeployOptions {
+  readonly cause: GenerationCause;
+  /** What the endpoint's last error is from then on, by the new generation; default: none that was about serving. */
+  readonly lastError?: (generation: number) => LastError;
+}
+
 export interface DeployerParts {
   readonly journal: Journal;
   readonly writes: LateWrites;
@@ -25,8 +40,15 @@ export interface DeployerParts {
   readonly dataPlane: DataPlane;
   readonly routing: Routing;
   readonly ledger: DrainLedger;
+  readonly bakes: Bakes;
   /** Deploys have left builds that may be out of reach. */
   readonly onDeployed: () => void;
+}
+
+/** The generation that should have served until a swap; null: there was none. `served`: it did. */
+interface Superseded {
+  readonly generation: number | null;
+  readonly served: boolean;
 }
 
 /** Generations a rollback looks back over: the build is nearly always among the first, and never past the second. */
@@ -44,41 +66,56 @@ export class Deployer {
   }
 
   /** @throws AdminError `endpoint_not_found`, `not_compiled`, `load_failed`, `toolchain_missing`, `storage_failed` */
-  async deploy(id: string, startedAt = performance.now()): Promise<Deployed> {
+  async deploy(id: string, options: DeployOptions): Promise<Deployed> {
     const { journal } = this.#parts;
     const { buildId } = journal.endpoint(id);
     const build = buildId === null ? null : journal.store.build(buildId);
     if (build === null) throw new AdminError('not_compiled');
-    return this.deployBuild(id, build, startedAt);
+    return this.deployBuild(id, build, { ...options, cause: 'deploy' });
   }
 
   /** `generation`: the one to go back to; undefined: whatever served immediately before. */
-  async rollback(id: string, generation: number | undefined, startedAt = performance.now()): Promise<Deployed> {
+  async rollback(id: string, generation: number | undefined, options: DeployOptions): Promise<Deployed> {
     const endpoint = this.#parts.journal.endpoint(id);
-    const build = generation === undefined ? this.#buildBefore(endpoint) : this.#buildOf(id, generation);
-    return this.deployBuild(id, build, startedAt);
+    const build = generation === undefined ? this.#buildBefore(endpoint) : this.buildOf(id, generation);
+    return this.deployBuild(id, build, { ...options, cause: 'rollback' });
   }
 
-  async deployBuild(id: string, build: BuildRecord, startedAt: number): Promise<Deployed> {
-    const { journal, routing } = this.#parts;
-    const { generation } = journal.addGeneration(id, build.id);
-    let superseded: number | null;
+  async deployBuild(id: string, build: BuildRecord, options: SwapOptions): Promise<Deployed> {
+    const { journal, routing, bakes } = this.#parts;
+    const { startedAt, cause, bakeMs } = options;
+    const { generation } = journal.addGeneration(id, build.id, cause);
+    let superseded: Superseded;
     let serving: GenerationSpec;
     let loadMs: number;
     try {
       serving = await this.#load(journal.endpoint(id), generation, build);
       loadMs = performance.now() - startedAt;
-      superseded = this.#commitPoint(id, generation);
+      superseded = this.#commitPoint(id, generation, options);
     } catch (error) {
       await this.#giveUp(id, generation, error);
       throw error;
     }
-    const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded);
+    bakes.begin(
+      id,
+      { generation, before: superseded.served ? superseded.generation : null, bakeMs },
+      performance.now(),
+    );
+    const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded.generation);
     const swapMs = performance.now() - startedAt;
     const state = this.#settle(id, requestsLeft);
-    journal.publish({ type: 'swap', endpoint: id, generation, swapMs, loadMs });
+    journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
     this.#parts.onDeployed();
     return { state, generation, swapMs, loadMs };
+  }
+
+  /** @throws AdminError `generation_not_found`, also when its build is no longer kept */
+  buildOf(id: string, generation: number): BuildRecord {
+    const { store } = this.#parts.journal;
+    const record = store.generation(id, generation);
+    const build = record === null ? null : store.build(record.buildId);
+    if (build === null) throw new AdminError('generation_not_found');
+    return build;
   }
 
   async #load(endpoint: EndpointRecord, generation: number, build: BuildRecord): Promise<GenerationSpec> {
@@ -98,18 +135,17 @@ export class Deployer {
     throw new AdminError('load_failed', `The library cannot be loaded: ${message}`, { details: { reason: code } });
   }
 
-  /** @returns the generation that served until now. */
-  #commitPoint(id: string, generation: number): number | null {
+  #commitPoint(id: string, generation: number, options: SwapOptions): Superseded {
     const { journal } = this.#parts;
     return journal.transaction(() => {
-      const superseded = journal.endpoint(id).generation;
-      if (superseded !== null) journal.moveGeneration(id, superseded, 'superseded');
+      const before = journal.endpoint(id);
+      if (before.generation !== null) journal.moveGeneration(id, before.generation, 'superseded');
       journal.moveGeneration(id, generation, 'ready');
-      const { lastError } = journal.endpoint(id);
-      // A failed build since then is still worth showing; a failed load is over.
-      const keptError = lastError?.code === 'load_failed' ? null : lastError;
-      journal.moveEndpoint(id, 'swapped', { generation, lastError: keptError });
-      return superseded;
+      // A failed build since then is still worth showing; what was wrong with the generation before is over.
+      const keptError = isServingError(before.lastError) ? null : before.lastError;
+      const lastError = options.lastError?.(generation) ?? keptError;
+      journal.moveEndpoint(id, 'swapped', { generation, lastError });
+      return { generation: before.generation, served: before.state !== 'error' };
     });
   }
 
@@ -147,13 +183,5 @@ export class Deployer {
       if (build !== null) return build;
     }
     throw new AdminError('no_earlier_generation');
-  }
-
-  #buildOf(id: string, generation: number): BuildRecord {
-    const { store } = this.#parts.journal;
-    const record = store.generation(id, generation);
-    const build = record === null ? null : store.build(record.buildId);
-    if (build === null) throw new AdminError('generation_not_found');
-    return build;
   }
 }

@@ -13,12 +13,18 @@ export class Drains implements DataPlaneListener {
   readonly ledger: DrainLedger;
   readonly #journal: Journal;
   readonly #writes: LateWrites;
+  readonly #onCrashLoop: DataPlaneListener['crashLooped'];
   /** Endpoints in `error` whose generation may come back: a later bind may find memory, threads or disk again. */
   readonly #failed = new Map<string, number>();
 
-  constructor(journal: Journal, writes: LateWrites) {
-    this.#journal = journal;
-    this.#writes = writes;
+  constructor(options: {
+    readonly journal: Journal;
+    readonly writes: LateWrites;
+    readonly onCrashLoop: DataPlaneListener['crashLooped'];
+  }) {
+    this.#journal = options.journal;
+    this.#writes = options.writes;
+    this.#onCrashLoop = options.onCrashLoop;
     this.ledger = new DrainLedger({ onEnded: drain => this.#ended(drain), now: () => performance.now() });
   }
 
@@ -57,6 +63,10 @@ export class Drains implements DataPlaneListener {
     });
   }
 
+  crashLooped(endpoint: string, generation: number, crashes: number): void {
+    this.#onCrashLoop(endpoint, generation, crashes);
+  }
+
   started(served: readonly EndpointSpec[], failed: readonly ({ readonly endpoint: string } & BindFailure)[]): void {
     const failures = new Map(failed.map(failure => [failure.endpoint, failure]));
     for (const { id, serving } of served) {
@@ -72,6 +82,7 @@ export class Drains implements DataPlaneListener {
     this.#failed.delete(id);
     const record = this.#journal.store.endpoint(id);
     if (record?.state !== 'error' || record.generation !== generation) return;
+    if (record.lastError?.code === 'crash_loop') return;
     this.#writes.write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));
   }
 

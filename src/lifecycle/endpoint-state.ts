@@ -2,12 +2,12 @@
  * The states of an endpoint.
  * ```
  *  created ──built──► compiled ──swapped──► loaded ──requests_left, undeploying──► draining
- *                        ▲                    ▲ └──failed──► error                   │ │
+ *                        ▲                    ▲ └──failed, crash_looped──► error     │ │
  *                        │                    └──────────────drained────────────────┘ │
  *                        └───────────────────────────────────emptied──────────────────┘
  * ```
  */
-import type { EndpointState } from '../store/records.ts';
+import type { EndpointState, LastError } from '../store/records.ts';
 import { follow, type TransitionTable } from './transition.ts';
 
 export type EndpointEvent =
@@ -27,7 +27,9 @@ export type EndpointEvent =
   | 'emptied'
   /** The generation that should serve cannot. */
   | 'failed'
-  /** It can again. */
+  /** The generation that should serve crashes and crashes: it was taken away, and only another one mends that. */
+  | 'crash_looped'
+  /** One that had failed can serve again. */
   | 'recovered';
 
 export const ENDPOINT_TRANSITIONS: TransitionTable<EndpointState, EndpointEvent> = {
@@ -39,8 +41,15 @@ export const ENDPOINT_TRANSITIONS: TransitionTable<EndpointState, EndpointEvent>
   drained: { draining: 'loaded' },
   emptied: { draining: 'compiled' },
   failed: { loaded: 'error', draining: 'error', error: 'error' },
+  crash_looped: { loaded: 'error', draining: 'error', error: 'error' },
   recovered: { error: 'loaded' },
 };
+
+/** Codes of a last error that say why nothing serves, or why something else does. */
+const SERVING_ERRORS: ReadonlySet<string> = new Set(['load_failed', 'crash_loop', 'rolled_back']);
+
+/** Whether the error is about what serves and over with a swap; any other is about the code, and over with a build. */
+export const isServingError = (error: LastError | null): boolean => error !== null && SERVING_ERRORS.has(error.code);
 
 export const nextEndpointState = (state: EndpointState, event: EndpointEvent): EndpointState =>
   follow(ENDPOINT_TRANSITIONS, state, event);

@@ -3,6 +3,7 @@ import type { ControlEvent, EventBus } from '../observe/events.ts';
 import type {
   EndpointChange,
   EndpointRecord,
+  GenerationCause,
   GenerationChange,
   GenerationRecord,
   GenerationState,
@@ -38,6 +39,16 @@ export class Journal {
   endpoint(id: string): EndpointRecord {
     const record = this.store.endpoint(id);
     if (record === null) throw new AdminError('endpoint_not_found');
+    return record;
+  }
+
+  /**
+   * What an endpoint is now that was `before` when a call about it came. One that was deleted and created again is another.
+   * @throws AdminError `endpoint_deleted`
+   */
+  same(before: Pick<EndpointRecord, 'id' | 'createdAt'>): EndpointRecord {
+    const record = this.store.endpoint(before.id);
+    if (record?.createdAt !== before.createdAt) throw new AdminError('endpoint_deleted');
     return record;
   }
 
@@ -83,8 +94,8 @@ export class Journal {
     this.#tell(record, 'deleted');
   }
 
-  addGeneration(endpointId: string, buildId: string): GenerationRecord {
-    const record = this.store.addGeneration(endpointId, buildId);
+  addGeneration(endpointId: string, buildId: string, cause: GenerationCause): GenerationRecord {
+    const record = this.store.addGeneration(endpointId, buildId, cause);
     this.#tellGeneration(record, null);
     return record;
   }

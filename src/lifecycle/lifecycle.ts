@@ -1,8 +1,9 @@
-import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { EventBus } from '../observe/events.ts';
 import type { BuildRecord, EndpointChange, EndpointRecord, NewEndpoint, Store } from '../store/records.ts';
+import { Bakes } from './bakes.ts';
 import { Builder } from './builder.ts';
+import { CrashLoops } from './crash-loops.ts';
 import type { DataPlane, DataPlaneListener } from './data-plane.ts';
 import { Deployer, type Deployed } from './deployer.ts';
 import { Drains } from './drains.ts';
@@ -20,7 +21,14 @@ export interface LifecycleOptions {
   readonly dataPlane: DataPlane;
   readonly events: EventBus;
   readonly defaults: EndpointDefaults;
+  /** After a deploy, a generation that comes into a crash loop within this time is rolled back; 0: none is. */
+  readonly bakeMs: number;
   readonly now?: () => number;
+}
+
+/** `bakeMs`: the setting applies when it is left out; 0: this deploy is never rolled back by itself. */
+export interface Trial {
+  readonly bakeMs?: number | undefined;
 }
 
 /** Everything that can be done to an endpoint; whatever changes routing or serving takes turns per endpoint. */
@@ -29,28 +37,36 @@ export class Lifecycle {
   readonly #compiler: Compiler;
   readonly #dataPlane: DataPlane;
   readonly #journal: Journal;
+  readonly #bakeMs: number;
+  readonly #bakes = new Bakes();
   readonly #turns = new Turns();
   readonly #builder: Builder;
   readonly #drains: Drains;
   readonly #routing: Routing;
   readonly #deployer: Deployer;
+  readonly #crashLoops: CrashLoops;
   readonly #pruning: Pruning;
 
   constructor(options: LifecycleOptions) {
-    const { store, compiler, dataPlane, events, defaults, now = Date.now } = options;
+    const { store, compiler, dataPlane, events, defaults, bakeMs, now = Date.now } = options;
     this.#store = store;
     this.#compiler = compiler;
     this.#dataPlane = dataPlane;
+    this.#bakeMs = bakeMs;
     this.#journal = new Journal({ store, events, now });
     this.#builder = new Builder({ journal: this.#journal, compiler });
     const writes = new LateWrites(this.#journal);
-    this.#drains = new Drains(this.#journal, writes);
+    const onCrashLoop: DataPlaneListener['crashLooped'] = (endpoint, generation, crashes) =>
+      void this.#crashLoops.report({ endpoint, generation, crashes });
+    this.#drains = new Drains({ journal: this.#journal, writes, onCrashLoop });
     const { ledger } = this.#drains;
     this.#routing = new Routing({ dataPlane, ledger, defaults });
     const onError = (error: unknown): void => events.publish({ type: 'failure', message: String(error) });
     this.#pruning = new Pruning({ store, compiler, onError });
-    const parts = { journal: this.#journal, writes, compiler, dataPlane, routing: this.#routing, ledger };
-    this.#deployer = new Deployer({ ...parts, onDeployed: () => this.#pruning.request() });
+    const parts = { journal: this.#journal, writes, routing: this.#routing, bakes: this.#bakes };
+    const onDeployed = (): void => this.#pruning.request();
+    this.#deployer = new Deployer({ ...parts, compiler, dataPlane, ledger, onDeployed });
+    this.#crashLoops = new CrashLoops({ ...parts, turns: this.#turns, deployer: this.#deployer });
   }
 
   /** Where gateway processes' reports go. */
@@ -70,7 +86,8 @@ export class Lifecycle {
       const { generation } = this.#journal.endpoint(build.endpointId);
       const deployed = generation === null ? null : this.#store.generation(build.endpointId, generation);
       if (deployed?.buildId !== outdated.id) return null;
-      return this.#deployer.deployBuild(build.endpointId, build, performance.now());
+      const options = { startedAt: performance.now(), bakeMs: 0, cause: 'rebuild' } as const;
+      return this.#deployer.deployBuild(build.endpointId, build, options);
     });
   }
 
@@ -99,23 +116,22 @@ export class Lifecycle {
     return this.#builder.compile(id);
   }
 
-  async deploy(id: string): Promise<Deployed> {
-    const startedAt = performance.now();
-    return this.#inTurn(id, async () => this.#deployer.deploy(id, startedAt));
+  async deploy(id: string, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+    const options = { startedAt: performance.now(), bakeMs };
+    return this.#inTurn(id, async () => this.#deployer.deploy(id, options));
   }
 
-  async rollback(id: string, generation?: number): Promise<Deployed> {
-    const startedAt = performance.now();
-    return this.#inTurn(id, async () => this.#deployer.rollback(id, generation, startedAt));
+  async rollback(id: string, generation?: number, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+    const options = { startedAt: performance.now(), bakeMs };
+    return this.#inTurn(id, async () => this.#deployer.rollback(id, generation, options));
   }
 
   /** Refuses new requests at once; resolves when what ran is finished and unmapped everywhere. */
   async undeploy(id: string): Promise<EndpointRecord> {
+    const asked = this.#journal.endpoint(id);
     await this.#inTurn(id, async () => this.#takeAway(id));
     await this.#drained(id);
-    const record = this.#store.endpoint(id);
-    if (record === null) throw new AdminError('endpoint_deleted');
-    return record;
+    return this.#journal.same(asked);
   }
 
   /** As undeploy; then the endpoint, its history and its project folder are gone. */
@@ -126,17 +142,19 @@ export class Lifecycle {
       await this.#routing.remove(id, null);
       await this.#drained(id);
       this.#store.deleteEndpoint(id);
-      await this.#compiler.removeProject(id);
+      // Before anything is awaited: from now on another endpoint can have this id.
+      this.#bakes.forget(id);
       this.#journal.tellDeleted(record);
+      await this.#compiler.removeProject(id);
     });
     this.#pruning.request();
   }
 
   /** @throws AdminError `endpoint_not_found` at once, `endpoint_deleted` when it went while the call waited */
   async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    this.#journal.endpoint(id);
+    const asked = this.#journal.endpoint(id);
     return this.#turns.take(id, async () => {
-      if (this.#store.endpoint(id) === null) throw new AdminError('endpoint_deleted');
+      this.#journal.same(asked);
       return work();
     });
   }

@@ -27,6 +27,11 @@ export class Routing {
     return endpointSpec(record, serving, this.#defaults);
   }
 
+  /** Whether new requests go to this generation. */
+  isServing(id: string, generation: number): boolean {
+    return this.#serving.get(id)?.generation === generation;
+  }
+
   /** New limits or another route for what serves already. */
   async refresh(record: EndpointRecord): Promise<void> {
     await this.#dataPlane.commit(record.id, this.spec(record));

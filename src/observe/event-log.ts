@@ -38,6 +38,15 @@ function logEvent(event: TimedEvent, log: Logger): void {
       const text = fault.message ?? fault.kind;
       return log.error({ event: 'fault', endpoint, generation, request_id: requestId, fault }, text);
     }
+    case 'crash_loop': {
+      const { endpoint, generation, crashes } = event;
+      const fields = { event: 'crash_loop', endpoint, generation, crashes };
+      return log.error(fields, `generation ${generation} of ${endpoint} crashed ${crashes} times in a row`);
+    }
+    case 'rollback': {
+      const { endpoint, from, to, restored, reason, message } = event;
+      return log.warn({ event: 'rollback', endpoint, from, to, restored, reason }, message);
+    }
     case 'process':
       return logProcess(event, log);
     case 'failure':
@@ -65,7 +74,7 @@ function logProcess(event: Extract<TimedEvent, { type: 'process' }>, log: Logger
 }
 
 function logSwap(event: Extract<TimedEvent, { type: 'swap' }>, log: Logger): void {
-  const { endpoint, generation, swapMs, loadMs } = event;
-  const fields = { event: 'swap', endpoint, generation, swap_ms: roundedMs(swapMs), load_ms: roundedMs(loadMs) };
+  const { endpoint, generation, cause, swapMs, loadMs } = event;
+  const fields = { event: 'swap', endpoint, generation, cause, swap_ms: roundedMs(swapMs), load_ms: roundedMs(loadMs) };
   log.info(fields, `${endpoint} is served by generation ${generation}`);
 }

@@ -1,7 +1,7 @@
 /** Everything that happens in the control plane and that somebody may want to hear of, in one union. */
 import { EventEmitter } from 'node:events';
 import type { FaultReport } from '../protocol/control.ts';
-import type { BuildRecord, DrainOutcome, EndpointState, GenerationState } from '../store/records.ts';
+import type { BuildRecord, DrainOutcome, EndpointState, GenerationCause, GenerationState } from '../store/records.ts';
 
 export type ControlEvent =
   | {
@@ -29,6 +29,7 @@ export type ControlEvent =
       readonly type: 'swap';
       readonly endpoint: string;
       readonly generation: number;
+      readonly cause: GenerationCause;
       readonly swapMs: number;
       readonly loadMs: number;
     }
@@ -54,6 +55,23 @@ export type ControlEvent =
       readonly generation: number;
       readonly requestId: string | null;
       readonly fault: FaultReport;
+    }
+  /** The generation that serves crashed so often in a row: a rollback or the state `error` follows. */
+  | {
+      readonly type: 'crash_loop';
+      readonly endpoint: string;
+      readonly generation: number;
+      readonly crashes: number;
+    }
+  /** The gateway went back by itself: generation `to` serves the build of `restored` in place of `from`. */
+  | {
+      readonly type: 'rollback';
+      readonly endpoint: string;
+      readonly from: number;
+      readonly to: number;
+      readonly restored: number;
+      readonly reason: 'crash_loop';
+      readonly message: string;
     }
   | {
       readonly type: 'process';

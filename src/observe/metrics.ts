@@ -27,6 +27,9 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #figures: () => Promise<ProcessFigures>;
   readonly #swaps = this.#counter('swaps_total', 'Deploys and rollbacks, by outcome.', ['endpoint', 'outcome']);
+  readonly #crashLoops = this.#counter('crash_loops_total', 'Generations that crashed so often in a row.', [
+    'endpoint',
+  ]);
   readonly #compiles = this.#counter('compiles_total', 'Builds, by outcome.', ['outcome']);
   readonly #restarts = this.#counter('process_restarts_total', 'Gateway processes replaced, by reason.', ['reason']);
   readonly #swapDuration = this.#histogram(
@@ -60,10 +63,13 @@ export class Metrics {
 
   #count(event: TimedEvent): void {
     if (event.type === 'swap') {
-      this.#swaps.inc({ endpoint: event.endpoint, outcome: 'swapped' });
+      const outcome = event.cause === 'automatic_rollback' ? 'rolled_back' : 'swapped';
+      this.#swaps.inc({ endpoint: event.endpoint, outcome });
       this.#swapDuration.observe(event.swapMs / 1_000);
     } else if (event.type === 'swap_failed') {
       this.#swaps.inc({ endpoint: event.endpoint, outcome: 'failed' });
+    } else if (event.type === 'crash_loop') {
+      this.#crashLoops.inc({ endpoint: event.endpoint });
     } else if (event.type === 'generation' && event.drainMs !== null) {
       this.#drainDuration.observe(event.drainMs / 1_000);
     } else if (event.type === 'process' && event.state === 'ended' && event.reason !== null) {

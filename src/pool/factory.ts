@@ -16,6 +16,8 @@ export interface PoolFactoryOptions {
   readonly arenaBytes: number;
   /** Log lines of handlers that a worker thread hands on in a second; default: any number. */
   readonly logLinesMax?: number;
+  /** A worker whose images keep crashing waits before it binds a fresh one; default: it never does. */
+  readonly pausesRecycles?: boolean;
   /** Threads a blank pool in standby has ready; default 1. */
   readonly standbyThreads?: number;
   /** Blank pools kept; default LIMITS.standbyPools. */
@@ -28,6 +30,7 @@ export interface PoolFactoryOptions {
  */
 export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   const { guardPath, imagesDir, arenaBytes, standbyThreads = 1, standbyPools = LIMITS.standbyPools } = options;
+  const { pausesRecycles = false } = options;
   const guard = installGuard(guardPath);
   const doorbell = new Doorbell();
   const memory = new RingMemory();
@@ -40,7 +43,8 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
     create(spec: PoolSpec): HandlerPool {
       const { endpoint, generation, artifactPath } = spec;
       const { bindTimeoutMs } = LIMITS;
-      const image: ImageSpec = { endpoint, generation, artifactPath, imagesDir, arenaBytes, bindTimeoutMs };
+      const binding = { imagesDir, arenaBytes, bindTimeoutMs, pausesRecycles };
+      const image: ImageSpec = { endpoint, generation, artifactPath, ...binding };
       return new RingPool({ spec, image, doorbell, standby, memory, guard });
     },
     figures: () => ({ standbyThreads: standby.threads, librariesMapped: guard.images() }),

@@ -95,6 +95,9 @@ export interface HandlerPool {
 
   figures(): PoolFigures;
 
+  /** Settles every request that was not started with `code`; those that were go on. */
+  failWaiting(code: Failure): void;
+
   /**
    * Ends the pool: requests in it finish, at most until `drainTimeoutMs` have passed; those still there are settled with
    * `leftWith`, by default `handler_drain_forced`, and dropped. Resolves when every image is unmapped; the threads are

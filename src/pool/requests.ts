@@ -119,6 +119,13 @@ export class Requests {
     for (const [link, requests] of cancels) link.post({ kind: 'cancel', requests, reason: 'drainForced' });
   }
 
+  /** Gives every request that no worker has this outcome. */
+  failWaiting(code: Failure): void {
+    for (const request of this.#inFlight.all()) {
+      if (!request.isSettled && this.dispatch.takeBack(request)) this.#finish(request, failure(code));
+    }
+  }
+
   /** The pool ends; no worker is left to say anything about what there still is. */
   close(): void {
     for (const request of this.#inFlight.all()) this.#finish(request, failure('handler_drain_forced'));

@@ -15,6 +15,7 @@ import type {
   RetireOutcome,
 } from './handler-pool.ts';
 import type { Settle } from './in-flight.ts';
+import { LateCalls } from './late-calls.ts';
 import { RequestRing } from './request-ring.ts';
 import { Requests } from './requests.ts';
 import { emptyWithin, stopWorkers } from './retirement.ts';
@@ -42,6 +43,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   readonly #requests: Requests;
   readonly #workers: Workers;
   readonly #scaler: Scaler;
+  readonly #lateCalls: LateCalls;
   #limits: PoolLimits;
   /** `dead`: no worker is left and none is starting. */
   #state: PoolState | 'dead' = 'binding';
@@ -69,6 +71,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       listener: this,
       onEnded: link => this.#onWorkerEnded(link),
     });
+    this.#lateCalls = new LateCalls(options.guard, monotonicNowMs);
     this.#scaler = new Scaler(() => this.#load(), {
       look: () => doorbell.attend(this),
       grow: () => this.#grow(),
@@ -92,6 +95,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     if (byMs !== 0) {
       for (const link of this.#workers) link.post({ kind: 'move_deadlines', byMs });
       this.#requests.moveDeadlines(byMs);
+      this.#lateCalls.timeoutChanged(this.#workers, byMs, limits.timeoutMs);
     }
     if (this.#workers.live > limits.threadsMax) this.shrinkTo(limits.threadsMax);
     this.#requests.pump();
@@ -109,6 +113,10 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       threads: this.#workers.threads,
       memoryBytes: 0,
     };
+  }
+
+  failWaiting(code: Failure): void {
+    this.#requests.failWaiting(code);
   }
 
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
@@ -221,12 +229,15 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
     const { guard, doorbell, memory } = this.#options;
     this.#state = 'draining';
+    // What waits is better answered by a crash now than by its deadline later.
+    for (const link of this.#workers) link.post({ kind: 'end_pauses' });
     const drained = await emptyWithin(this.#requests, drainTimeoutMs);
     if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);
     else this.#workers.keepsImage('a call cannot be ended');
     this.#scaler.close();
+    this.#lateCalls.close();
     this.#requests.close();
     this.#workers.close();
     doorbell.forget(this);

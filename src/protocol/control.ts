@@ -135,6 +135,8 @@ export type GatewayEvent =
     }
   /** The serving generation cannot be bound any more, or keeps crashing at start. */
   | ({ readonly kind: 'endpoint_failed'; readonly endpoint: string; readonly generation: number } & BindFailure)
+  /** The serving generation has crashed so often in a row that this process gives it no more requests. */
+  | { readonly kind: 'crash_loop'; readonly endpoint: string; readonly generation: number; readonly crashes: number }
   | {
       readonly kind: 'fault';
       readonly endpoint: string;

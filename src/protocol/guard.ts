@@ -61,6 +61,26 @@ export const FAULT_KINDS = [
 /** Beside the guard's: a panic, and output that is not what the ABI allows. */
 export type FaultKind = (typeof FAULT_KINDS)[number] | 'panic' | 'invalid_output';
 
+/**
+ * Whether a fault of this kind is a crash, which is what crash loops are made of. A panic is an answer of the handler's
+ * own kind, and a call is interrupted because of the time it takes: neither says that the next one will crash.
+ */
+const IS_CRASH: Readonly<Record<FaultKind, boolean>> = {
+  none: false,
+  memory: true,
+  stack_overflow: true,
+  illegal_instruction: true,
+  arithmetic: true,
+  abort: true,
+  interrupted: false,
+  system_call: true,
+  exit: true,
+  out_of_memory: true,
+  panic: false,
+  invalid_output: true,
+};
+export const isCrash = (kind: FaultKind): boolean => IS_CRASH[kind];
+
 export interface Fault {
   readonly kind: FaultKind;
   readonly signal: number;

@@ -23,6 +23,8 @@ export interface ImageSpec {
   readonly imagesDir: string;
   readonly arenaBytes: number;
   readonly bindTimeoutMs: number;
+  /** A worker whose images keep crashing waits before it binds a fresh one. */
+  readonly pausesRecycles: boolean;
 }
 
 export type WorkerTask =
@@ -60,6 +62,8 @@ export type MainToWorker =
   | { readonly kind: 'frame'; readonly request: number; readonly frame: ArrayBuffer }
   /** The handler timeout has changed: every deadline moves by so much. */
   | { readonly kind: 'move_deadlines'; readonly byMs: number }
+  /** From now on bind fresh images without a pause: the pool is to be emptied. */
+  | { readonly kind: 'end_pauses' }
   /** Take no more requests; when those it has are finished, unbind and return. */
   | { readonly kind: 'stop' };
 

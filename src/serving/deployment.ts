@@ -12,6 +12,8 @@ export interface DeploymentOptions {
   readonly sleepAfterMs: number;
   readonly queueMax: number;
   readonly inFlightMax: number;
+  /** Crashes of a generation in a row that are a crash loop; 0: none ever is. */
+  readonly crashLoopFaults: number;
   readonly clock: Clock;
   readonly emit: (event: GatewayEvent) => void;
   /** The routed endpoints are others now, or have other routes. Called before `commit` returns. */
@@ -31,11 +33,12 @@ export class Deployment {
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
-    const { clock, threadsMax, sleepAfterMs } = options;
+    const { clock, threadsMax, sleepAfterMs, crashLoopFaults } = options;
     this.#keeper = new ThreadKeeper({ clock, threadsMax, sleepAfterMs });
     this.#surroundings = {
       clock,
       keeper: this.#keeper,
+      crashLoopFaults,
       poolFactory: () => this.#pools,
       emit: options.emit,
     };

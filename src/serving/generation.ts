@@ -10,6 +10,7 @@ import type {
   PoolLimits,
 } from '../pool/handler-pool.ts';
 import type { Clock } from './clock.ts';
+import { CrashStreak } from './crash-streak.ts';
 import type { EndpointCounters } from './endpoint-counters.ts';
 import type { ThreadHolder, ThreadKeeper } from './thread-keeper.ts';
 import { wakePauseMs } from './wake-backoff.ts';
@@ -31,6 +32,8 @@ const TRANSITIONS: Readonly<Record<GenerationState, readonly GenerationState[]>>
 export interface GenerationSurroundings {
   readonly clock: Clock;
   readonly keeper: ThreadKeeper;
+  /** Crashes in a row that are a crash loop; 0: none ever is. */
+  readonly crashLoopFaults: number;
   /** null: there is no guard yet, so nothing can be bound. */
   poolFactory(): PoolFactory | null;
   readonly emit: (event: GatewayEvent) => void;
@@ -68,6 +71,7 @@ export class Generation implements ThreadHolder {
   readonly #spec: GenerationSpec;
   readonly #surroundings: GenerationSurroundings;
   readonly #counters: EndpointCounters;
+  readonly #crashStreak: CrashStreak;
   #limits: PoolLimits;
   #state: GenerationState = 'prepared';
   #live: LivePool | null = null;
@@ -90,6 +94,7 @@ export class Generation implements ThreadHolder {
     this.#limits = options.limits;
     this.#counters = options.counters;
     this.#surroundings = options.surroundings;
+    this.#crashStreak = new CrashStreak(options.surroundings.crashLoopFaults);
     this.#lastUsedMs = options.surroundings.clock.nowMs();
     options.surroundings.keeper.add(this);
   }
@@ -140,11 +145,14 @@ export class Generation implements ThreadHolder {
 
   /** Hands a request to a worker, waking the generation if need be. null: nothing of it can be loaded at the moment. */
   invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation | null {
-    const live = this.#live ?? this.#wake();
+    const live = this.#crashStreak.hasTripped ? null : (this.#live ?? this.#wake());
     if (live === null) return null;
     this.#requests++;
     this.#lastUsedMs = this.#surroundings.clock.nowMs();
-    return live.pool.invoke(parts, settle);
+    return live.pool.invoke(parts, outcome => {
+      if (outcome.kind === 'reply') this.#crashStreak.answered();
+      settle(outcome);
+    });
   }
 
   /** Binds for a deploy or at start: at least one image, up to `wanted` when there are threads. null when it went well. */
@@ -322,6 +330,7 @@ export class Generation implements ThreadHolder {
       fault: (requestId, fault) => {
         this.#counters.countFault(fault.kind);
         emit({ kind: 'fault', endpoint, generation, requestId, fault });
+        if (this.serving && this.#crashStreak.faulted(fault.kind)) this.#enterCrashLoop();
       },
       recycled: reason => this.#counters.countRecycled(reason),
       bindFailed: failure => this.#workerLost(failure),
@@ -329,6 +338,13 @@ export class Generation implements ThreadHolder {
       mayGrow: () => this.#state !== 'draining' && keeper.mayGrow(),
       suspect: reason => this.#replaceProcess(reason),
     };
+  }
+
+  /** No more requests: those that wait are refused, those that were started may finish. The control plane does the rest. */
+  #enterCrashLoop(): void {
+    const { endpoint, number: generation } = this;
+    this.#live?.pool.failWaiting('endpoint_not_loaded');
+    this.#surroundings.emit({ kind: 'crash_loop', endpoint, generation, crashes: this.#crashStreak.crashes });
   }
 
   /** A worker could not get a fresh image after a recycle. It may take a moment to go; with the last one, nothing is loaded. */

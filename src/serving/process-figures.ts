@@ -2,6 +2,23 @@ import type { ProcessFigures } from '../protocol/control.ts';
 import type { Deployment } from './deployment.ts';
 import { classRecord, countClass } from './endpoint-counters.ts';
 
+/** Why a connection was closed against its client's will: the label of a metric, so a few fixed words. */
+export const CLOSE_REASONS = [
+  /** CONNECTIONS_MAX were open. */
+  'too_many',
+  'headers_timeout',
+  'receive_timeout',
+  'send_stall',
+  /** No request came for KEEP_ALIVE_SECS. */
+  'idle',
+  /** What came was no request, or one with too many headers. */
+  'malformed',
+  /** The process ended, and the client had not taken its replies. */
+  'shutdown',
+] as const;
+
+export type CloseReason = (typeof CLOSE_REASONS)[number];
+
 /** Counts of the whole process that belong to no endpoint. */
 export class TrafficCounters {
   /** Responses of every kind, and requests whose client left before one. */
@@ -9,7 +26,11 @@ export class TrafficCounters {
   /** Open connections of clients. */
   connections = 0;
   readonly #unroutedByClass = [0, 0, 0, 0, 0, 0];
-  readonly #connectionsClosed: Record<string, number> = {};
+  /** Every reason from the start, so that the first of its kind shows as a rise. */
+  readonly #connectionsClosed = Object.fromEntries(CLOSE_REASONS.map(reason => [reason, 0])) as Record<
+    CloseReason,
+    number
+  >;
 
   /** A request that met no endpoint was answered. */
   countUnrouted(status: number): void {
@@ -18,11 +39,11 @@ export class TrafficCounters {
   }
 
   /** A connection was closed against its client's will. */
-  countClosed(reason: string): void {
-    this.#connectionsClosed[reason] = (this.#connectionsClosed[reason] ?? 0) + 1;
+  countClosed(reason: CloseReason): void {
+    this.#connectionsClosed[reason]++;
   }
 
-  get connectionsClosed(): Readonly<Record<string, number>> {
+  get connectionsClosed(): Readonly<Record<CloseReason, number>> {
     return { ...this.#connectionsClosed };
   }
 

@@ -66,7 +66,13 @@ const ENDPOINTS_BUILDS_GENERATIONS = `
   CREATE INDEX generations_state ON generations (state);
 `;
 
-export const MIGRATIONS: readonly string[] = [ENDPOINTS_BUILDS_GENERATIONS];
+/** 2: why a generation was made; null in those made before. */
+const GENERATION_CAUSE = `
+  ALTER TABLE generations ADD COLUMN cause TEXT
+    CHECK (cause IN ('deploy', 'rollback', 'automatic_rollback', 'rebuild'));
+`;
+
+export const MIGRATIONS: readonly string[] = [ENDPOINTS_BUILDS_GENERATIONS, GENERATION_CAUSE];
 
 export function schemaVersion(database: DatabaseSync): number {
   return Number(database.prepare('PRAGMA user_version').get()?.['user_version']);

@@ -3,6 +3,11 @@
 export type EndpointState = 'created' | 'compiled' | 'loaded' | 'draining' | 'error';
 export type GenerationState = 'loading' | 'serving' | 'draining' | 'retired' | 'failed';
 export type DrainOutcome = 'drained' | 'forced';
+/**
+ * Why a generation was made: by a call, by the gateway because the one before came into a crash loop, or because an
+ * older version of the gateway had compiled what was deployed.
+ */
+export type GenerationCause = 'deploy' | 'rollback' | 'automatic_rollback' | 'rebuild';
 
 /** A crate: its version requirement, or that with features. Validated at the API's edge (`admin/schemas.ts`). */
 export type Dependency =
@@ -68,6 +73,8 @@ export interface GenerationRecord {
   readonly endpointId: string;
   readonly generation: number;
   readonly buildId: string;
+  /** null: made by a version of the gateway that did not write it down. */
+  readonly cause: GenerationCause | null;
   readonly state: GenerationState;
   readonly outcome: DrainOutcome | null;
   /** Requests it has answered in gateway processes that have retired it; those of live ones are added when asked for. */
@@ -93,7 +100,7 @@ export type NewEndpoint = Pick<
 >;
 /** Fields that may change after creation. */
 export type EndpointChange = Partial<Omit<EndpointRecord, 'id' | 'createdAt' | 'updatedAt'>>;
-export type GenerationChange = Partial<Omit<GenerationRecord, 'endpointId' | 'generation' | 'buildId'>>;
+export type GenerationChange = Partial<Omit<GenerationRecord, 'endpointId' | 'generation' | 'buildId' | 'cause'>>;
 
 /**
  * The store. Calls are synchronous and committed when they return; `transaction` makes several of them one.
@@ -115,8 +122,8 @@ export interface Store {
   /** The newest build of this endpoint with this key. */
   buildByKey(endpointId: string, key: string): BuildRecord | null;
 
-  /** Numbers count up from 1 per endpoint and are never used twice. */
-  addGeneration(endpointId: string, buildId: string): GenerationRecord;
+  /** Numbers count up from 1 per endpoint and are never used twice. `cause`: default `deploy`. */
+  addGeneration(endpointId: string, buildId: string, cause?: GenerationCause): GenerationRecord;
   generation(endpointId: string, generation: number): GenerationRecord | null;
   /** Newest first. */
   generations(endpointId: string, limit?: number): readonly GenerationRecord[];

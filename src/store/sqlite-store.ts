@@ -9,6 +9,7 @@ import type {
   EndpointChange,
   EndpointRecord,
   EndpointState,
+  GenerationCause,
   GenerationChange,
   GenerationRecord,
   GenerationState,
@@ -104,7 +105,7 @@ class SqliteStore implements Store {
     return row === undefined ? null : readBuild(row);
   }
 
-  addGeneration(endpointId: string, buildId: string): GenerationRecord {
+  addGeneration(endpointId: string, buildId: string, cause: GenerationCause = 'deploy'): GenerationRecord {
     return this.transaction(() => {
       const made = this.#run(() => this.#statements.nextGeneration.get(endpointId));
       if (made === undefined) throw new AdminError('endpoint_not_found');
@@ -113,6 +114,7 @@ class SqliteStore implements Store {
         endpointId,
         generation: Number(made['generations_made']),
         buildId,
+        cause,
         state: 'loading',
         outcome: null,
         requests: 0,

@@ -38,6 +38,7 @@ const GENERATION_COLUMNS = [
   'endpoint_id',
   'generation',
   'build_id',
+  'cause',
   'state',
   'outcome',
   'requests',

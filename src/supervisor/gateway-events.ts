@@ -34,6 +34,9 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
     case 'draining':
     case 'retired':
       return undefined;
+    case 'crash_loop':
+      // The control plane tells what comes of it.
+      return undefined;
   }
 }
 

@@ -136,8 +136,14 @@ function createControlPlane(
     figures,
     onEvent: (process, event) => reportGatewayEvent(observers, process, event),
   });
-  const defaults = endpointDefaults(settings);
-  const lifecycle = new Lifecycle({ store, compiler, dataPlane: fleet, events, defaults });
+  const lifecycle = new Lifecycle({
+    store,
+    compiler,
+    dataPlane: fleet,
+    events,
+    defaults: endpointDefaults(settings),
+    bakeMs: settings.bakeSecs * 1_000,
+  });
   return { ...observers, store, compiler, fleet, lifecycle, guard };
 }
 

@@ -5,6 +5,7 @@ import { NO_FIGURES } from '../../src/observe/figures.ts';
 import { serveAdmin, stopAdmin } from '../../src/supervisor/admin-server.ts';
 import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
 import { KEY, TestAdmin } from '../support/admin.ts';
+import { eventually } from '../support/eventually.ts';
 
 test('a new endpoint is answered with every field, defaults included', async () => {
   await using admin = await TestAdmin.open();
@@ -149,6 +150,40 @@ test('generations are listed newest first, with what live processes count', asyn
       [1, 'retired', 0, 0, 'drained'],
     ],
   );
+});
+
+test('a crash loop after a deploy is rolled back, which metrics and generations tell; with bake=0 it is not', async () => {
+  await using admin = await TestAdmin.open();
+  const { plane } = admin;
+  await plane.create('a');
+  await plane.deploy('a', 'one');
+  await plane.lifecycle.change('a', { code: 'two' });
+  await plane.lifecycle.compile('a');
+  for (const bake of ['?bake=0.5', '?bake=86400', '']) {
+    const { status, data } = await admin.call('POST', `/endpoints/a/deploy${bake}`);
+    assert.equal(status, 200);
+    plane.lifecycle.listener.crashLooped('a', Number(data['generation']), 20);
+    await eventually('it is rolled back', () => plane.served('a') === 'one');
+  }
+  const generations = (await admin.call('GET', '/endpoints/a/generations?limit=3')).data;
+  const causes = (generations as unknown as Record<string, unknown>[]).map(({ cause }) => cause);
+  assert.deepEqual(causes, ['automatic_rollback', 'deploy', 'automatic_rollback']);
+  const { last_error: lastError, state } = (await admin.call('GET', '/endpoints/a')).data;
+  assert.deepEqual([state, (lastError as { code: string }).code], ['loaded', 'rolled_back']);
+
+  for (const call of ['deploy', 'rollback']) {
+    const { data } = await admin.call('POST', `/endpoints/a/${call}?bake=0`);
+    plane.lifecycle.listener.crashLooped('a', Number(data['generation']), 20);
+    await eventually('it is in error', () => plane.state('a') === 'error');
+  }
+  const lines = (await (await admin.send('/metrics')).text()).split('\n');
+  for (const sample of [
+    'crash_loops_total{endpoint="a"} 5',
+    'swaps_total{endpoint="a",outcome="rolled_back"} 3',
+    'swaps_total{endpoint="a",outcome="swapped"} 6',
+  ]) {
+    assert.ok(lines.includes(`rust_edge_gateway_${sample}`), sample);
+  }
 });
 
 test('a data directory that fails is a 507, and the next call works', async () => {

@@ -101,6 +101,16 @@ for (const path of ['/endpoints?limit=0', '/endpoints?limit=x', '/endpoints?stat
   });
 }
 
+for (const call of ['deploy', 'rollback']) {
+  for (const query of ['bake=', 'bake=-1', 'bake=soon', 'bake=1e3', 'bake=86401', 'bake=0&bake=1', 'bakes=0']) {
+    test(`${call}?${query} is a 400 that says what is allowed, whatever endpoint is meant`, async () => {
+      const { status, error } = await admin.call('POST', `/endpoints/a/${call}?${query}`, {});
+      assert.deepEqual([status, error.code], [400, 'validation_failed']);
+      assert.match(error.message, query === 'bakes=0' ? /unknown field "bakes"/ : /^bake: /);
+    });
+  }
+}
+
 test('a cursor no page gave is a 400', async () => {
   assert.equal((await admin.call('GET', '/endpoints?cursor=***')).status, 400);
 });

@@ -62,3 +62,27 @@ test('bench:sleep prints a table and writes JSON', async () => {
   assert.ok(Number(rows[0]?.['p50 ms']) >= 50, 'they did sleep');
   assert.equal(rows[0]?.['errors'], 0);
 });
+
+test('bench:guard prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('guard', ['--calls', '10000', '--rounds', '2']);
+  assert.match(stdout, /an entry point that does nothing/);
+  assert.deepEqual(
+    rows.map(row => row['call']),
+    ['koffi alone', 'koffi and guard', 'the guard'],
+  );
+  assert.ok(Number(rows[1]?.['median ns']) > 0);
+});
+
+test('bench:fairness prints a table and writes JSON', async () => {
+  const { stdout, rows } = await bench('fairness', ['--seconds', '1', '--rounds', '1', '--flood', '500']);
+  assert.match(stdout, /a quiet endpoint beside a flooded one/);
+  assert.deepEqual(
+    rows.map(row => row['queue']),
+    ['default', 'short'],
+  );
+  for (const row of rows) {
+    assert.ok(Number(row['p99 µs alone']) > 0 && Number(row['p99 µs beside']) > 0);
+    assert.ok(Number(row['main thread busy']) > 0);
+    assert.ok(Number(row['flood served/s']) > 0);
+  }
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -50,6 +51,12 @@ test('the command sees the environment it was given and nothing else', async () 
   await result;
   const names = new Set(lines.map(line => line.slice(0, line.indexOf('='))));
   assert.deepEqual(names, new Set(['ONLY', 'PATH', 'PWD']));
+});
+
+test('the command lets handlers and the gateway go first', async () => {
+  const niceness = Math.min(19, getPriority() + 10);
+  const { result } = run(`until [ "$(nice)" -eq ${niceness} ]; do :; done`);
+  assert.deepEqual(await result, { end: 'exited', status: 0, errorOutput: '' });
 });
 
 test('a great deal of error output is kept at its end', async () => {

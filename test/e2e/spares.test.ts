@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { answering } from '../support/code.ts';
 import { eventually } from '../support/eventually.ts';
 import { mappedImages, RunningGateway } from '../support/gateway.ts';
+import { freeze, settled } from '../support/places.ts';
 
 /** Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends. */
 const TELLTALE = `use rust_edge_gateway_sdk::prelude::*;
@@ -31,22 +32,6 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
 `;
 const telltale = { code: TELLTALE, dependencies: { libc: '0.2' }, threads: 1 };
 
-interface Places {
-  readonly serving: number;
-  readonly spare: number;
-}
-
-/** Waits until one process serves, one is a spare and there is no other. */
-async function settled(gateway: RunningGateway): Promise<Places> {
-  return eventually('one serves, one is a spare', async () => {
-    const processes = (await gateway.must('GET', '/stats'))['processes'] as { pid: number; state: string }[];
-    const serving = processes.find(({ state }) => state === 'serving');
-    const spare = processes.find(({ state }) => state === 'spare');
-    if (serving === undefined || spare === undefined || processes.length !== 2) return false;
-    return { serving: serving.pid, spare: spare.pid };
-  });
-}
-
 /** Asks over a connection of its own. */
 async function ask(gateway: RunningGateway, path: string): Promise<string> {
   return (await gateway.fetch(path, { headers: { connection: 'close' } })).text();
@@ -62,7 +47,7 @@ test('killed: the spare answers what waits in the socket and all that comes, wit
   await gateway.deploy('parked', { code: answering('parked') });
   await gateway.must('POST', '/endpoints/parked/undeploy');
   const { serving, spare } = await settled(gateway);
-  process.kill(serving, 'SIGSTOP');
+  await freeze(serving);
   const { hostname, port } = new URL(gateway.url);
   const waiting = connect(Number(port), hostname);
   await once(waiting, 'connect');
@@ -123,8 +108,9 @@ test('a spare keeps everything loaded while endpoints sleep, and what it has is 
   await gateway.deploy('telltale', telltale);
   const { serving, spare } = await settled(gateway);
   await eventually('it sleeps', async () => (await mappedImages(serving, 'telltale')).length === 0);
+  // The main thread hears of it a moment after the image is unmapped.
+  await eventually('none is counted', async () => (await gateway.must('GET', '/stats'))['libraries_mapped'] === 0);
   assert.equal((await mappedImages(spare, 'telltale')).length, 1);
-  assert.equal((await gateway.must('GET', '/stats'))['libraries_mapped'], 0);
   process.kill(serving, 'SIGKILL');
   assert.equal(await ask(gateway, '/telltale'), String(spare));
   await eventually('it may sleep now', async () => (await mappedImages(spare, 'telltale')).length === 0);

@@ -8,10 +8,24 @@ export function routeNaively(
   method: string,
   path: string,
 ): Routing<RouteSpec> {
+  if (!path.split('/').every(isText)) return { kind: 'malformed' };
   const ofHost = (domain: string): Routing<RouteSpec> => routeOn(routes, domain, method, path);
   const exact = ofHost(host);
   return exact.kind === 'not_found' ? ofHost('*') : exact;
 }
+
+/** Percent-encoded UTF-8 without a NUL. */
+function isText(segment: string): boolean {
+  try {
+    return !decodeURIComponent(segment).includes('\0');
+  } catch {
+    return false;
+  }
+}
+
+/** A rest that could be taken for a path outside its folder. */
+const leaves = (rest: string): boolean =>
+  rest.startsWith('/') || rest.split('/').some(segment => ['.', '..'].includes(segment));
 
 interface Match {
   readonly route: RouteSpec;
@@ -32,9 +46,7 @@ function routeOn(routes: readonly RouteSpec[], domain: string, method: string, p
       const found = matches.find(match => match.rank === rank && match.route.method === candidate);
       if (found === undefined) continue;
       const rest = rank.endsWith('2') ? (found.params.at(-1) ?? '') : '';
-      return rest.startsWith('/')
-        ? { kind: 'malformed' }
-        : { kind: 'matched', target: found.route, params: found.params };
+      return leaves(rest) ? { kind: 'malformed' } : { kind: 'matched', target: found.route, params: found.params };
     }
   }
   if (matches.length === 0) return { kind: 'not_found' };

@@ -1,25 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PUBLIC_ERRORS, type PublicErrorCode } from '../../src/errors.ts';
+import { PUBLIC_ERRORS, type PublicErrorEntry } from '../../src/errors.ts';
 import type { Failure } from '../../src/pool/handler-pool.ts';
 import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
-import type { RawResponse } from './raw-client.ts';
+import { assertError } from './assert-error.ts';
 import { endpointSpec, TestGateway } from './test-gateway.ts';
-
-/** The response is the JSON answer of this code, and says the same request id twice. */
-function assertError(response: RawResponse, code: PublicErrorCode): void {
-  const { status, sentence } = PUBLIC_ERRORS[code];
-  assert.equal(response.status, status);
-  assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
-  const id = response.headers.get('x-request-id');
-  assert.ok(id);
-  assert.deepEqual(JSON.parse(response.body), { error: sentence, code, request_id: id });
-}
 
 const uploads = [endpointSpec('upload', { method: 'POST' })];
 const never: ManualHandler = () => undefined;
 const post = (length: number | string, body = ''): string =>
   `POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: ${length}\r\n\r\n${body}`;
+
+test('a client is told to try again where the request never started and a moment may be enough', () => {
+  const entries = Object.entries<PublicErrorEntry>(PUBLIC_ERRORS);
+  const retried = entries.filter(([, { retryAfterSecs }]) => retryAfterSecs === 1).map(([code]) => code);
+  assert.deepEqual(retried, ['queue_full', 'bodies_full', 'shutting_down']);
+});
 
 describe('bad_request', () => {
   const malformed: Readonly<Record<string, string | Buffer>> = {
@@ -145,11 +141,12 @@ describe('endpoint_not_loaded', () => {
   test('answers for an endpoint that is not deployed', async () => {
     await using gateway = await TestGateway.start({ endpoints: [endpointSpec('idle', {}, null)] });
     assertError(await gateway.get('/idle'), 'endpoint_not_loaded');
+    assert.deepEqual(gateway.plane.figures().endpoints[0]?.rejected, { endpoint_not_loaded: 1 });
   });
 });
 
 describe('queue_full', () => {
-  test('answers past the queue, with Retry-After', async () => {
+  test('answers past the queue', async () => {
     const gate = Promise.withResolvers<void>();
     await using gateway = await TestGateway.start({ settings: { queueMax: 1 } });
     gateway.factory.beforeBind = () => gate.promise;
@@ -157,25 +154,23 @@ describe('queue_full', () => {
     using client = await gateway.connect();
     client.get('/hello');
     await gateway.requestsInFlight(1);
-    const response = await gateway.get('/hello');
-    assertError(response, 'queue_full');
-    assert.equal(response.headers.get('retry-after'), '1');
+    assertError(await gateway.get('/hello'), 'queue_full');
+    assert.deepEqual(gateway.plane.figures().endpoints[0]?.rejected, { queue_full: 1 });
     gate.resolve();
     assert.equal((await client.response()).status, 200);
   });
 });
 
 describe('bodies_full', () => {
-  test('answers while too many bytes of bodies are held, with Retry-After, and takes them again afterwards', async () => {
+  test('answers while too many bytes of bodies are held, and takes them again afterwards', async () => {
     const open: (() => void)[] = [];
     const handler: ManualHandler = (_parts, settle) => void open.push(() => settle(replyWith('kept')));
     await using gateway = await TestGateway.start({ endpoints: uploads, handler, settings: { bodiesMaxMb: 1 } });
     using client = await gateway.connect();
     client.send(post(1024 * 1024, 'x'.repeat(1024 * 1024)));
     await gateway.requestsInFlight(1);
-    const response = await gateway.send(post(10, '0123456789'));
-    assertError(response, 'bodies_full');
-    assert.equal(response.headers.get('retry-after'), '1');
+    assertError(await gateway.send(post(10, '0123456789')), 'bodies_full');
+    assert.deepEqual(gateway.plane.figures().endpoints[0]?.rejected, { bodies_full: 1 });
     open.shift()?.();
     assert.equal((await client.response()).status, 200);
     client.send(post(10, '0123456789'));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { RouteTable } from '../../src/gateway/router.ts';
+import type { RouteSpec } from '../../src/protocol/control.ts';
 import { routeNaively } from './naive-router.ts';
 
 interface Route {
@@ -142,31 +143,59 @@ describe('a path', () => {
   });
 });
 
-test('any table routes any request as the naive model does', () => {
-  const text = fc.constantFrom('a', 'b', 'c', 'a%2Fb', '%61');
+describe('any table', () => {
+  const text = fc.constantFrom('a', 'b', 'c', 'A', 'a%2Fb', '%61', '%C3%A9', 'é', '..a');
   const segment: fc.Arbitrary<string> = fc.oneof(
     { arbitrary: text, weight: 3 },
     { arbitrary: fc.constant('{}'), weight: 2 },
   );
+  /** With a slash at its end, or a rest, or neither. */
   const pattern = fc
-    .tuple(fc.array(segment, { minLength: 1, maxLength: 4 }), fc.boolean())
-    .map(([segments, rest]): string[] => (rest ? segments.toSpliced(segments.length, 0, '{...}') : segments))
+    .tuple(fc.array(segment, { minLength: 1, maxLength: 4 }), fc.constantFrom([], [], ['{...}'], ['']))
+    .map(([segments, end]): string[] => [...segments, ...end])
     .map(segments => `/${segments.map((part, index) => part.replace('{', `{p${index}`)).join('/')}`);
-  const method = fc.constantFrom('GET', 'POST', 'HEAD', 'ANY');
-  const routes = fc.uniqueArray(fc.record({ domain: fc.constantFrom('*', 'x.test'), method, path: pattern }), {
+  const route = fc.record({
+    domain: fc.constantFrom('*', '*', 'x.test', 'y.test'),
+    method: fc.constantFrom('GET', 'POST', 'HEAD', 'OPTIONS', 'ANY'),
+    path: pattern,
+  });
+  const routes = fc.uniqueArray(route, {
     maxLength: 12,
-    selector: ({ domain, method, path }) => [domain, method, decodeURIComponent(path)].join(' '),
+    selector: ({ domain, method, path }) => [domain, method, ...path.split('/').map(decodeURIComponent)].join(' '),
   });
-  const request = fc.record({
-    host: fc.constantFrom('x.test', 'y.test'),
-    method: fc.constantFrom('GET', 'POST', 'HEAD', 'PUT'),
-    path: fc.array(fc.oneof(text, fc.constant('')), { minLength: 1, maxLength: 5 }).map(parts => `/${parts.join('/')}`),
-  });
-  fc.assert(
-    fc.property(routes, request, (specs, { host, method, path }) => {
-      const actual = new RouteTable(specs.map(spec => ({ route: spec, target: spec }))).route(host, method, path);
-      assert.deepEqual(actual, routeNaively(specs, host, method, path));
-    }),
-    { numRuns: 3_000 },
+  /** What a client may send beside it: nothing between two slashes, steps out of a folder, and what is no text. */
+  const sent = fc.oneof(
+    { arbitrary: text.map(part => (part === 'é' ? '%c3%a9' : part)), weight: 12 },
+    { arbitrary: fc.constantFrom('', '.', '..', '%2e%2e', 'a%2F..', '%2Fa'), weight: 3 },
+    { arbitrary: fc.constantFrom('%', '%zz', '%ff', '%C3', '%00'), weight: 1 },
   );
+  const request = fc.record({
+    host: fc.constantFrom('x.test', 'y.test', 'z.test'),
+    method: fc.constantFrom('GET', 'POST', 'HEAD', 'PUT', 'OPTIONS'),
+    path: fc.array(sent, { minLength: 1, maxLength: 5 }).map(parts => `/${parts.join('/')}`),
+  });
+  const tableOf = (specs: readonly RouteSpec[]): RouteTable<RouteSpec> =>
+    new RouteTable(specs.map(spec => ({ route: spec, target: spec })));
+
+  test('routes any request as the naive model does', () => {
+    fc.assert(
+      fc.property(routes, request, (specs, { host, method, path }) => {
+        assert.deepEqual(tableOf(specs).route(host, method, path), routeNaively(specs, host, method, path));
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test('routes the same whatever the order of creation', () => {
+    const orders = routes.chain(specs =>
+      fc.tuple(fc.constant(specs), fc.shuffledSubarray(specs, { minLength: specs.length })),
+    );
+    fc.assert(
+      fc.property(orders, request, ([specs, shuffled], { host, method, path }) => {
+        const [routing, other] = [specs, shuffled].map(order => tableOf(order).route(host, method, path));
+        assert.deepEqual(routing, other);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 });

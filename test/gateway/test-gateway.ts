@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DataPlaneSettings, EndpointSpec, GatewayEvent, RouteSpec } from '../../src/protocol/control.ts';
 import { DataPlane } from '../../src/gateway/data-plane.ts';
-import { systemClock } from '../../src/serving/clock.ts';
+import { systemClock, type Clock } from '../../src/serving/clock.ts';
 import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../serving/manual-clock.ts';
 import { ManualPoolFactory, replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { RawClient, type RawResponse } from './raw-client.ts';
 
@@ -23,6 +24,8 @@ interface TestGatewayOptions {
   readonly settings?: Partial<DataPlaneSettings>;
   readonly handler?: ManualHandler;
   readonly endpoints?: readonly EndpointSpec[];
+  /** Default: the system's. Node's own timers, such as those for slow requests, know no other. */
+  readonly clock?: Clock;
 }
 
 /** A data plane with a real HTTP listener on a free port, over fake pools. */
@@ -31,14 +34,16 @@ export class TestGateway {
   readonly factory: ManualPoolFactory;
   readonly events: GatewayEvent[] = [];
   port = 0;
+  readonly #clock: Clock;
   #server: { closeAllConnections(): void } | null = null;
 
   private constructor(options: TestGatewayOptions) {
     const answer: ManualHandler = (_parts, settle) => settle(replyWith('hello'));
-    this.factory = new ManualPoolFactory(systemClock, options.handler ?? answer);
+    this.#clock = options.clock ?? systemClock;
+    this.factory = new ManualPoolFactory(this.#clock, options.handler ?? answer);
     this.plane = new DataPlane({
       settings: { ...TEST_SETTINGS, ...options.settings },
-      clock: systemClock,
+      clock: this.#clock,
       createPools: () => this.factory,
       emit: event => void this.events.push(event),
       listen: async server => {
@@ -88,6 +93,12 @@ export class TestGateway {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server?.closeAllConnections();
-    await this.plane.shutdown({});
+    const ended = this.plane.shutdown({});
+    const hasEnded = ended.then(() => true);
+    if (this.#clock instanceof ManualClock) {
+      const clock = this.#clock;
+      while (!(await Promise.race([hasEnded, clock.advance(10)]))) continue;
+    }
+    await ended;
   }
 }

@@ -33,6 +33,7 @@ export type CallResult =
 export interface Commands {
   slot(): number;
   reopen(): number;
+  niceness(): number;
   bind(path: string, limitMs: number): BindResult;
   call(image: number, path: string, limitMs: number): CallResult;
   resume(image: number): CallResult;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AdminError } from '../../src/errors.ts';
-import { ControlPlane } from '../support/control-plane.ts';
+import { ControlPlane, FakeDataPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
 test('a deploy prepares everywhere, writes, flips and answers with state, generation and time', async () => {
@@ -236,6 +236,28 @@ test('a compile that ends after its endpoint was deleted says so', async () => {
   await plane.lifecycle.remove('a');
   resolve();
   await assert.rejects(compiled, { code: 'endpoint_deleted' });
+});
+
+test('an endpoint that was deleted and created again is another one: nothing asked of the first reaches it', async () => {
+  await using plane = await ControlPlane.over(new FakeDataPlane());
+  await plane.create('a', { code: 'of the first' });
+  const { promise: built, resolve: finishBuild } = Promise.withResolvers<void>();
+  plane.compiler.beforeCompile = async () => built;
+  const compiled = plane.lifecycle.compile('a');
+  const { promise: cleared, resolve: finishRemoval } = Promise.withResolvers<void>();
+  plane.compiler.removeProject = async () => cleared;
+  const removed = plane.lifecycle.remove('a');
+  const deployed = plane.lifecycle.deploy('a');
+  await eventually('the first is gone', () => plane.store.endpoint('a') === null);
+  const created = plane.create('a', { code: 'of the second' });
+  finishBuild();
+  await assert.rejects(compiled, { code: 'endpoint_deleted' });
+  finishRemoval();
+  await assert.rejects(deployed, { code: 'endpoint_deleted' });
+  await Promise.all([removed, created]);
+  assert.equal(plane.state('a'), 'created');
+  const changes = plane.seen.flatMap(event => (event.type === 'endpoint' ? [event.change] : []));
+  assert.deepEqual(changes, ['created', 'deleted', 'created']);
 });
 
 test('a change of route or limits is told to the processes, one of code or name is not', async () => {

@@ -40,6 +40,9 @@ const ENDPOINT_ROWS: readonly Row<EndpointState, EndpointEvent>[] = [
   ['a generation that cannot serve makes it broken', 'loaded', 'failed', 'error'],
   ['a generation that cannot serve makes it broken, also during a drain', 'draining', 'failed', 'error'],
   ['failing again keeps it broken', 'error', 'failed', 'error'],
+  ['a generation in a crash loop makes it broken', 'loaded', 'crash_looped', 'error'],
+  ['a generation in a crash loop makes it broken, also during a drain', 'draining', 'crash_looped', 'error'],
+  ['a generation that failed and then came into a crash loop leaves it broken', 'error', 'crash_looped', 'error'],
   ['a generation that serves again mends it', 'error', 'recovered', 'loaded'],
 ];
 

@@ -206,6 +206,17 @@ export function conformance(name: string, make: PoolMaker): void {
       assert.equal((await retired).stillMapped, false);
     });
 
+    it('refuses what waits when it is told to, and goes on with what was started', () =>
+      withPool({ inFlightMax: 1 }, async pool => {
+        const started = ask(pool, 'op=sleep&n=50');
+        await eventually('started', () => pool.figures().queueLength === 0);
+        const waiting = Array.from({ length: 300 }, () => ask(pool, 'op=panic'));
+        pool.failWaiting('endpoint_not_loaded');
+        for (const asked of waiting) await assertFails(asked, 'endpoint_not_loaded');
+        assert.equal(await text(started), '200 sleep');
+        assert.equal(await text(ask(pool, 'op=big&n=1')), '200 x');
+      }));
+
     it('finishes what it has before it retires', async () => {
       const { pool } = await make(LIMITS_FOR_TESTS, 'kit');
       await pool.bind(1);

@@ -74,6 +74,33 @@ describe('faults', () => {
     assert.equal((await pool.retire(1_000)).outcome, 'drained');
   });
 
+  it('interrupts a call that burns when the timeout is shortened, at the end of the new one', async () => {
+    const { pool, events } = await boundPool({ timeoutMs: 600_000 });
+    const burning = ask(pool, 'op=loop');
+    await eventually('started', () => pool.figures().queueLength === 0);
+    const behind = ask(pool, 'op=count');
+    pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 100 });
+    await assertFails(burning, 'handler_timeout');
+    await assertFails(behind, 'handler_timeout');
+    await eventually('the fault', () => events.faults[0]?.fault.kind === 'interrupted');
+    assert.equal(await text(ask(pool, 'op=count')), '200 1');
+    assert.equal((await pool.retire(1_000)).outcome, 'drained');
+  });
+
+  it('lets a call that burns go on when the timeout is shortened and made longer again', async () => {
+    const { pool, events } = await boundPool({ timeoutMs: 600_000 });
+    const burning = ask(pool, 'op=loop');
+    await eventually('started', () => pool.figures().queueLength === 0);
+    for (const timeoutMs of [50, 600_000]) pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs });
+    pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 600_000, threadsMax: 2 });
+    const beside = await pool.bind(1);
+    assert.equal(beside, null);
+    assert.equal(await text(ask(pool, 'op=sleep&n=100')), '200 sleep');
+    assert.deepEqual(events.faults, []);
+    assert.equal(burning.outcomes.length, 0);
+    assert.equal((await pool.retire(0)).outcome, 'forced');
+  });
+
   it('answers at the deadline what waits behind a burning call, without starting it', async () => {
     const { pool, events } = await boundPool({ timeoutMs: 20_000 });
     const burning = ask(pool, 'op=loop');
@@ -81,9 +108,12 @@ describe('faults', () => {
     const waiting = Array.from({ length: 300 }, () => ask(pool, 'op=panic'));
     pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 100 });
     for (const asked of [burning, ...waiting]) await assertFails(asked, 'handler_timeout');
-    assert.equal(pool.figures().inFlight, 1);
-    assert.equal((await pool.retire(0)).outcome, 'forced');
-    assert.ok(events.faults.every(({ fault }) => fault.kind === 'interrupted'));
+    await eventually('the burning call is over', () => pool.figures().inFlight === 0);
+    assert.equal((await pool.retire(0)).outcome, 'drained');
+    assert.deepEqual(
+      events.faults.map(({ fault }) => fault.kind),
+      ['interrupted'],
+    );
   });
 
   it('takes requests out again whose client left while they waited behind a burning call', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after } from 'node:test';
-import { createPoolFactory } from '../../src/pool/factory.ts';
+import { createPoolFactory, type PoolFactoryOptions } from '../../src/pool/factory.ts';
 import type { HandlerPool, PoolFactory, PoolLimits } from '../../src/pool/handler-pool.ts';
 import { guardLibrary, handlerLibrary } from '../support/handlers.ts';
 import { RecordedEvents } from '../support/pool-events.ts';
@@ -22,9 +22,15 @@ export interface RingPools {
 }
 
 /** A pool factory for one test file; ended after its tests. */
-export async function ringPools(standbyPools = 2): Promise<RingPools> {
+export async function ringPools(options: Partial<PoolFactoryOptions> = {}): Promise<RingPools> {
   const imagesDir = await mkdtemp(join(tmpdir(), 'images-'));
-  const factory = createPoolFactory({ guardPath: await guardLibrary(), imagesDir, arenaBytes: 64 << 20, standbyPools });
+  const factory = createPoolFactory({
+    guardPath: await guardLibrary(),
+    imagesDir,
+    arenaBytes: 64 << 20,
+    standbyPools: 2,
+    ...options,
+  });
   const made: HandlerPool[] = [];
   after(async () => {
     // Those that a failed test left behind: their threads would keep the process alive.

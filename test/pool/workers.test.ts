@@ -103,7 +103,7 @@ describe('threads', () => {
 describe('a thread that dies', () => {
   it('costs the requests it had, is replaced, and has the process replaced', async () => {
     // None in standby: a thread that is still loading koffi must not be terminated.
-    const { make } = await ringPools(0);
+    const { make } = await ringPools({ standbyPools: 0 });
     const known = new Set(threads);
     const { pool, events } = await make();
     await pool.bind(1);

@@ -39,6 +39,7 @@ export class Harness {
       sleepAfterMs: 0,
       queueMax: 100,
       inFlightMax: 1_000,
+      crashLoopFaults: 0,
       clock: this.clock,
       emit: event => void this.events.push(event),
       routesChanged: routed => void (this.routed = routed.map(endpoint => endpoint.id)),

@@ -86,6 +86,10 @@ export class ManualPool implements HandlerPool {
     return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images, memoryBytes: 0 };
   }
 
+  failWaiting(code: Failure): void {
+    for (const request of this.#waiting) this.#settle(request, { kind: 'failure', code });
+  }
+
   async retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
     this.retired = true;
     const empty = Promise.withResolvers<'drained'>();

@@ -64,6 +64,10 @@ test('a database of version 1 is read, with all that is in it', () => {
   assert.throws(() => store.createEndpoint(newEndpoint('two', { path: '/greet/{x}' }), NOW), { code: 'route_taken' });
   store.addBuild(newBuild('b2', 'greet'));
   assert.equal(store.addGeneration('greet', 'b2').generation, 2);
+  assert.deepEqual(
+    store.generations('greet').map(({ cause }) => cause),
+    ['deploy', null],
+  );
   store.close();
 });
 
@@ -151,9 +155,8 @@ test('a data directory that is a file is refused', () => {
 
 test('a JSON column somebody edited is an error that names it', () => {
   using directory = temporaryDirectory();
-  openStore(directory.path).close();
   const database = new DatabaseSync(join(directory.path, 'gateway.db'));
-  database.exec(versionOne.slice(versionOne.indexOf('INSERT')));
+  database.exec(versionOne);
   database.exec(`UPDATE endpoints SET dependencies = '{"regex": 1}'`);
   database.close();
   const store = openStore(directory.path);

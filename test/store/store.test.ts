@@ -149,6 +149,7 @@ test('generations count up from 1 per endpoint, and are listed newest first', ()
     endpointId: 'one',
     generation: 1,
     buildId: 'b-one',
+    cause: 'deploy',
     state: 'loading',
     outcome: null,
     requests: 0,
@@ -156,7 +157,8 @@ test('generations count up from 1 per endpoint, and are listed newest first', ()
     drainingSince: null,
     retiredAt: null,
   });
-  assert.equal(opened.store.addGeneration('one', 'b-one').generation, 2);
+  assert.equal(opened.store.addGeneration('one', 'b-one', 'automatic_rollback').generation, 2);
+  assert.equal(opened.store.generation('one', 2)?.cause, 'automatic_rollback');
   assert.equal(opened.store.addGeneration('two', 'b-two').generation, 1);
   const numbers = (limit?: number) => opened.store.generations('one', limit).map(one => one.generation);
   assert.deepEqual(numbers(), [2, 1]);

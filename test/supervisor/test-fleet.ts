@@ -38,6 +38,7 @@ export class TestFleet {
     },
     polled() {},
     gone() {},
+    crashLooped: (id, generation, crashes) => this.failed.push(`${id} ${generation} crashed ${crashes}`),
     endpointFailed: (id, generation, { code }) => this.failed.push(`${id} ${generation} ${code}`),
   };
 

@@ -151,17 +151,21 @@ export function buildOf(input: CompileInput, id: string, abi: number = ABI_VERSI
   return { id, endpointId, key: code, digest: code, abi, ...times, cached: false, warnings: [], code, dependencies };
 }
 
-export class ControlPlane {
+/** A data plane that tells the control plane what its processes report. */
+export type ReportingDataPlane = DataPlane & { listener: DataPlaneListener | null };
+
+export class ControlPlane<D extends ReportingDataPlane = FakeDataPlane> {
   readonly store: Store;
-  readonly dataPlane = new FakeDataPlane();
+  readonly dataPlane: D;
   readonly compiler = new FakeCompiler();
   readonly events = new EventBus();
   readonly seen: TimedEvent[] = [];
   readonly lifecycle: Lifecycle;
   readonly dataDir: string;
 
-  private constructor(dataDir: string) {
+  private constructor(dataDir: string, dataPlane: D, now?: () => number) {
     this.dataDir = dataDir;
+    this.dataPlane = dataPlane;
     this.store = openStore(dataDir);
     this.events.subscribe(event => this.seen.push(event));
     this.lifecycle = new Lifecycle({
@@ -169,13 +173,21 @@ export class ControlPlane {
       compiler: this.compiler,
       dataPlane: this.dataPlane,
       events: this.events,
+      bakeMs: 60_000,
       defaults: { timeoutMs: 30_000, drainTimeoutMs: 30_000, threadsMax: 2 },
+      ...(now === undefined ? {} : { now }),
     });
     this.dataPlane.listener = this.lifecycle.listener;
   }
 
   static async open(dataDir?: string): Promise<ControlPlane> {
-    return new ControlPlane(dataDir ?? (await mkdtemp(join(tmpdir(), 'control-plane-'))));
+    return new ControlPlane(dataDir ?? (await mkdtemp(join(tmpdir(), 'control-plane-'))), new FakeDataPlane());
+  }
+
+  /** On a fresh store, with another data plane than the scripted one and a clock that never shows a time twice. */
+  static async over<D extends ReportingDataPlane>(dataPlane: D): Promise<ControlPlane<D>> {
+    let now = 0;
+    return new ControlPlane(await mkdtemp(join(tmpdir(), 'control-plane-')), dataPlane, () => (now += 1));
   }
 
   async create(id: string, change: Partial<NewEndpoint> = {}): Promise<void> {
@@ -204,7 +216,7 @@ export class ControlPlane {
   }
 
   /** The code that new requests reach. */
-  served(id: string): string | undefined {
+  served(this: ControlPlane, id: string): string | undefined {
     return this.dataPlane.routed.get(id)?.serving?.artifactPath.replace(/^\/artifacts\/(.*)\.so$/, '$1');
   }
 

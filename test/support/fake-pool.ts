@@ -105,6 +105,10 @@ export class FakePool implements HandlerPool {
     return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images, memoryBytes: 0 };
   }
 
+  failWaiting(code: Failure): void {
+    for (const request of this.#queue) this.#finish(request, failure(code));
+  }
+
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
     this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
     return this.#retired;

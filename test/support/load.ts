@@ -1,5 +1,6 @@
 /** Clients that ask one path again and again, and a ledger of every request they made. */
 import { Agent, request } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export interface LedgerEntry {
   /** The newest generation a finished deploy had announced when the request was sent. */
@@ -16,6 +17,8 @@ export interface LoadOptions {
   /** Clients that keep their connection, and clients that open a new one for each request. */
   readonly keepAlive: number;
   readonly reconnecting: number;
+  /** Pause of a client between two requests; default: none. */
+  readonly pauseMs?: number;
   /** Called for every request as it is sent. */
   readonly newest?: () => number;
   /** Called for every response; an entry is kept only when it gives true. Default: all are kept. */
@@ -66,6 +69,7 @@ export function startLoad(options: LoadOptions): Load {
       const entry = { newestAtStart, ...answer, durationMs: performance.now() - start };
       finished += 1;
       if (options.keep?.(entry) ?? true) ledger.push(entry);
+      if (options.pauseMs !== undefined) await pause(options.pauseMs);
     }
     agent.destroy();
   }

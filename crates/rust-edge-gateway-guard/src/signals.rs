@@ -221,8 +221,9 @@ unsafe extern "C" fn on_interrupt(_signal: c_int, _info: *mut siginfo_t, ucontex
     keeping_errno(|| {
         // SAFETY: the kernel's argument, used while this handler runs.
         let context = unsafe { Context::new(ucontext.cast()) };
-        let slot = slot_of_this_thread().inspect(|slot| slot.interrupt_has_come());
-        if let Some(slot) = slot.filter(|slot| slot.must_leave()) {
+        let Some(slot) = slot_of_this_thread() else { return };
+        slot.interrupt_arrived();
+        if slot.must_leave() {
             // Not on its way into the call or out of it.
             if slot.stack.get().contains(context.sp()) {
                 interrupt(slot, &context);

@@ -40,9 +40,9 @@ pub struct Slot {
     call: AtomicU64,
     /// Number of the call that has to be interrupted.
     wanted: AtomicU64,
-    /// An interrupt was sent and the thread has not had it yet. Real-time signals queue: a thread without a processor would
-    /// get all of them at once, and look as if its call could not be left however often it was tried.
-    interrupt_sent: AtomicBool,
+    /// An interrupt was sent to the thread, which has not looked at it yet. Interrupts queue: on a busy machine a thread that
+    /// gets no processor would find so many at once that it takes itself for stuck.
+    signalled: AtomicBool,
     /// Most milliseconds the call may take; 0: no limit.
     limit_ms: AtomicU32,
 
@@ -87,7 +87,7 @@ impl Slot {
             in_call: AtomicBool::new(false),
             call: AtomicU64::new(0),
             wanted: AtomicU64::new(0),
-            interrupt_sent: AtomicBool::new(false),
+            signalled: AtomicBool::new(false),
             limit_ms: AtomicU32::new(0),
             stack: Cell::new(Span::EMPTY),
             stack_floor: Cell::new(0),
@@ -134,6 +134,8 @@ impl Slot {
     /// Begins a call; from here on signal handlers may leave it, once its stack is in use.
     pub fn begin_call(&self, limit_ms: u32) {
         self.waits.set(0);
+        // Seen with the number below, which whoever interrupts this call has read.
+        self.signalled.store(false, Relaxed);
         self.call.store(self.call.load(Relaxed) + 1, Release);
         self.limit_ms.store(limit_ms, Release);
         self.in_call.store(true, Release);
@@ -155,25 +157,24 @@ impl Slot {
         self.wanted.load(Relaxed) == call
     }
 
-    /// Marks `call` as one to interrupt, and interrupts its thread if it still runs. Any thread; what a signal cannot end
-    /// at once is signalled again by the watchdog.
+    /// Marks `call` as one to interrupt, and interrupts its thread if it still runs and no interrupt is on its way already.
+    /// Any thread; what a signal cannot end at once is signalled again by the watchdog.
     pub fn interrupt(&self, call: u64, signal: i32) {
         self.wanted.store(call, SeqCst);
         let _thread_stays = own();
         let thread = self.thread.load(Relaxed);
-        if thread == 0 || !self.must_leave() || self.interrupt_sent.swap(true, SeqCst) {
-            return;
-        }
-        // SAFETY: plain system call; the thread exists, for it could only end under the lock held here.
-        let status = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
-        if status != 0 {
-            self.interrupt_has_come();
+        if thread != 0 && self.must_leave() && !self.signalled.swap(true, SeqCst) {
+            // SAFETY: plain system call; the thread exists, for it could only end under the lock held here.
+            let refused = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) } != 0;
+            if refused {
+                self.interrupt_arrived();
+            }
         }
     }
 
-    /// The interrupt that was sent is being handled: the next one may be sent.
-    pub fn interrupt_has_come(&self) {
-        self.interrupt_sent.store(false, SeqCst);
+    /// The thread has got an interrupt: another one may be sent.
+    pub fn interrupt_arrived(&self) {
+        self.signalled.store(false, SeqCst);
     }
 
     /// Whether the running call is the one to interrupt.
@@ -198,7 +199,6 @@ impl Slot {
 
     /// Gives the slot to the calling thread. Everything else has to be set before.
     pub fn assign(&self, thread: i32) {
-        self.interrupt_has_come();
         self.thread.store(thread, SeqCst);
     }
 
@@ -242,4 +242,54 @@ pub fn slot_of_this_thread() -> Option<&'static Slot> {
 pub fn this_thread() -> i32 {
     // SAFETY: plain system call without arguments.
     unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::zeroed;
+
+    use super::*;
+
+    /// Interrupts that wait for the calling thread, which blocks them; they are gone afterwards.
+    fn take_waiting(signals: &libc::sigset_t) -> usize {
+        // SAFETY: zeroes are a valid `timespec`: no time at all.
+        let no_time: libc::timespec = unsafe { zeroed() };
+        // SAFETY: the arguments are valid, and nothing is asked to be written.
+        let take = || unsafe { libc::sigtimedwait(signals, ptr::null_mut(), &no_time) };
+        (0..).take_while(|_| take() > 0).count()
+    }
+
+    #[test]
+    fn interrupts_do_not_pile_up_for_a_thread_that_gets_no_processor() {
+        let signal = libc::SIGRTMIN() + 7;
+        // SAFETY: zeroes are a valid `sigset_t`, and the mask is this thread's own.
+        let signals = unsafe {
+            let mut signals: libc::sigset_t = zeroed();
+            libc::sigaddset(&mut signals, signal);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &signals, ptr::null_mut());
+            signals
+        };
+        let slot = Slot::new();
+        slot.assign(this_thread());
+        slot.begin_call(0);
+        let call = slot.running().map_or(0, |running| running.call);
+        for _ in 0..5 {
+            slot.interrupt(call, signal);
+        }
+        assert_eq!(take_waiting(&signals), 1);
+        slot.interrupt(call, signal);
+        assert_eq!(take_waiting(&signals), 0, "the first one is not known to have arrived");
+        slot.interrupt_arrived();
+        slot.interrupt(call, signal);
+        assert_eq!(take_waiting(&signals), 1);
+        slot.end_call();
+        slot.begin_call(0);
+        let call = slot.running().map_or(0, |running| running.call);
+        slot.interrupt(call, signal);
+        assert_eq!(
+            take_waiting(&signals),
+            1,
+            "another call is interrupted, whatever became of the last interrupt"
+        );
+    }
 }

@@ -16,6 +16,13 @@ const SIGNAL_STACK_BYTES: usize = 64 << 10;
 /// Part of the call stack that stays in memory after a fault.
 const WARM_STACK_BYTES: usize = 64 << 10;
 const STACK_BYTES_MIN: usize = 2 * WARM_STACK_BYTES;
+/// How much nicer than the main thread a handler thread is.
+///
+/// Reason: handlers that burn take every core, and the main thread, which every other endpoint needs too, then waits for a
+/// processor. Gain: beside an endpoint flooded with calls of 1 ms, the p99 of a quiet one rose to 2.3 times what it was
+/// alone without this, to 1.0 times with it. Catch: other programs that are not kept apart by a control group go first,
+/// too; builds, which would, are made as nice.
+const NICENESS: i32 = 10;
 
 thread_local! {
     static OPENED: OnceCell<OpenThread> = const { OnceCell::new() };
@@ -71,6 +78,15 @@ pub fn restore_after_fault() {
     });
 }
 
+/// Lets the main thread go before the calling one. Where that is not allowed, it stays as it was.
+fn give_way() {
+    // SAFETY: system calls that read and set a number; process 0 is the calling thread, the process id its main thread.
+    unsafe {
+        let main_thread = libc::getpriority(libc::PRIO_PROCESS, libc::getpid() as libc::id_t);
+        libc::setpriority(libc::PRIO_PROCESS, 0, main_thread + NICENESS);
+    }
+}
+
 impl OpenThread {
     fn new(stack_bytes: usize) -> Result<OpenThread, OpenError> {
         let map = |before, len, after| Mapping::new(before, len, after).ok_or(OpenError::OutOfMemory);
@@ -93,6 +109,7 @@ impl OpenThread {
         };
         opened.install_signal_stack();
         slot.assign(slot::this_thread());
+        give_way();
         Ok(opened)
     }
 

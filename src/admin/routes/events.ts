@@ -8,10 +8,12 @@ import type { AdminParts } from '../parts.ts';
 const follow = createRoute({
   method: 'get',
   path: '/api/events',
-  summary: 'Follow every state change, build, swap and fault',
+  summary: 'Follow every state change, build, swap, fault, crash loop and automatic rollback',
   responses: textAnswers(
     'text/event-stream',
-    'Server-sent events; the data of each is JSON with its `type`, the time `at`, and the fields of that type.',
+    'Server-sent events; the data of each is JSON with its `type`, the time `at`, and the fields of that type. ' +
+      '`crash_loop`: `endpoint`, `generation`, `crashes` in a row. `rollback` (one of the gateway itself): `endpoint`, ' +
+      '`from` the generation in a crash loop, `to` the new one, `restored` the one whose build it serves, `reason`, `message`.',
   ),
 });
 

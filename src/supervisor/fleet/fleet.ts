@@ -263,6 +263,8 @@ export class Fleet implements DataPlane {
     else if (event.kind === 'retired' && member.hasServed) this.#listener?.retired(pid, event);
     else if (event.kind === 'endpoint_failed' && member.hasServed) {
       this.#listener?.endpointFailed(event.endpoint, event.generation, event);
+    } else if (event.kind === 'crash_loop') {
+      this.#listener?.crashLooped(event.endpoint, event.generation, event.crashes);
     }
     this.#options.onEvent(pid, event);
   }

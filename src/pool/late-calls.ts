@@ -1,0 +1,64 @@
+import type { MainGuard } from './guard.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+interface RunningCall {
+  readonly slot: number;
+  /** One call's for ever: what has ended meanwhile, and whoever has the slot by then, is left alone. */
+  readonly call: bigint;
+  dueMs: number;
+}
+
+/** setTimeout takes at most this; a later end is looked at again then. */
+const TIMER_MAX_MS = 0x7fff_ffff;
+
+/**
+ * Calls that began under a longer handler timeout. The guard ends a call at the limit it was begun with, so one that burns
+ * while the timeout is shortened would hold its worker, and all that waits for it, long after its client was answered.
+ */
+export class LateCalls {
+  readonly #guard: MainGuard;
+  readonly #now: () => number;
+  #calls: RunningCall[] = [];
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(guard: MainGuard, now: () => number) {
+    this.#guard = guard;
+    this.#now = now;
+  }
+
+  /** The timeout has changed by `byMs` to `timeoutMs`: what runs now began no later, and so has to be over by then. */
+  timeoutChanged(workers: Iterable<WorkerLink>, byMs: number, timeoutMs: number): void {
+    for (const call of this.#calls) call.dueMs += byMs;
+    if (byMs < 0) this.#note(workers, this.#now() + timeoutMs);
+    this.#arm();
+  }
+
+  close(): void {
+    this.#calls = [];
+    this.#arm();
+  }
+
+  #note(workers: Iterable<WorkerLink>, dueMs: number): void {
+    for (const { slot } of workers) {
+      const call = slot === null ? 0n : this.#guard.running(slot);
+      if (slot === null || call === 0n || this.#calls.some(one => one.slot === slot && one.call === call)) continue;
+      this.#calls.push({ slot, call, dueMs });
+    }
+  }
+
+  #arm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#calls.length === 0) return;
+    const leftMs = Math.min(...this.#calls.map(({ dueMs }) => dueMs)) - this.#now();
+    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(0, Math.ceil(leftMs)), TIMER_MAX_MS)).unref();
+  }
+
+  readonly #onTimer = (): void => {
+    const now = this.#now();
+    const running = this.#calls.filter(({ slot, call }) => this.#guard.running(slot) === call);
+    for (const { slot, dueMs } of running) if (dueMs <= now) this.#guard.interrupt(slot);
+    this.#calls = running.filter(({ dueMs }) => dueMs > now);
+    this.#arm();
+  };
+}
