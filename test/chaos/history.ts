@@ -186,13 +186,15 @@ export class History {
 
   /**
    * Whether nothing of a deployed endpoint may have been loaded, for want of what binding an image takes. An endpoint
-   * that is asked all the time needs that only in a process that takes over, or when the machine stood still for so long
-   * that everything fell asleep.
+   * that is asked all the time needs that only in a process that has taken over since it was short, or when the machine
+   * stood still for so long that everything fell asleep.
    */
   mayFailToBind(endpoint: string, from: number, until: number): boolean {
-    const isShort = (kind: Shortage): boolean => this.isShort(kind, from, until);
-    const bindsAnew = this.#rebinding.has(endpoint) || isShort('start') || this.isStarved(from, until);
-    return bindsAnew && (isShort('disk') || isShort('descriptors'));
+    const short = this.#shortages.filter(
+      span => (span.kind === 'disk' || span.kind === 'descriptors') && overlaps(span, from, until),
+    );
+    if (this.#rebinding.has(endpoint) || this.isStarved(from, until)) return short.length > 0;
+    return short.some(span => this.isShort('start', span.from, until));
   }
 
   /** From now on, connections from these ports may be lost: the process that had accepted them is being ended, or has been. */

@@ -293,6 +293,8 @@ test('an endpoint that is asked all the time may be missing for want of disk onl
   const start = history.shortage('start');
   failWith(sendWitness(), 'endpoint_not_loaded');
   start.until = now;
+  now = 500;
+  failWith(sendWitness(), 'endpoint_not_loaded');
   now = 1_000;
   history.rebinds(ENDPOINT);
   failWith(sendWitness(), 'endpoint_not_loaded');
