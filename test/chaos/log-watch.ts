@@ -10,10 +10,12 @@ export interface LogWatchOptions {
 }
 
 /** A process may be given up for what the machine did so long before, and its clients notice so much later. */
-export const STARVED_MS = 10_000;
+const STARVED_MS = 10_000;
 const LINES_KEPT = 2_000;
 /** Ends of processes whose places were taken before, and that have finished all they had. */
 const REPLACED = new Set(['suspect', 'interrupts']);
+/** The supervisor gives up a process that does not answer in time, and without a processor none can. */
+const TOO_LATE = new Set(['commit_timeout', 'unresponsive']);
 const FOREIGN_FAULT = /^a fault \(memory\) left foreign code$/;
 
 export class LogWatch {
@@ -54,10 +56,18 @@ export class LogWatch {
     if (isFaultOfItsOwn && level !== 'info') world.problem(`the log says ${JSON.stringify(line)}`);
   }
 
-  /** Nothing but interrupts and the suspect faults that were asked for is a reason to. */
+  /** Nothing but interrupts and the suspect faults that were asked for is a reason to; or a worker without a processor. */
   #onReplaced({ reason, msg }: LogLine): void {
-    const isAskedFor = reason === 'interrupts' || FOREIGN_FAULT.test(String(msg));
-    if (!isAskedFor) this.#options.world.problem(`a process is replaced: ${String(msg)}`);
+    const { world } = this.#options;
+    if (reason === 'interrupts' || FOREIGN_FAULT.test(String(msg))) return;
+    if (this.#wasStarved()) world.count('processes replaced because the machine was too busy');
+    else world.problem(`a process is replaced: ${String(msg)}`);
+  }
+
+  /** Too little time for what has a time limit. */
+  #wasStarved(): boolean {
+    const { history } = this.#options.world;
+    return history.isShort('machine', history.now() - STARVED_MS, history.now());
   }
 
   #onProcess(line: LogLine): void {
@@ -69,10 +79,9 @@ export class LogWatch {
     world.count(`processes ended: ${reason}`);
     if (world.condemned.delete(Number(line['process'])) || REPLACED.has(reason)) return;
     const now = history.now();
-    // The supervisor replaces a process that does not answer within a second, and without a processor none can.
-    const wasStarved = reason === 'commit_timeout' && history.isShort('machine', now - STARVED_MS, now);
-    if (!wasStarved) return world.problem(`process ${String(line['process'])} ended: ${reason}`);
-    world.count('processes replaced because the machine was too busy');
+    if (!TOO_LATE.has(reason) || !this.#wasStarved())
+      return world.problem(`process ${String(line['process'])} ended: ${reason}`);
+    world.count('processes given up because the machine was too busy');
     history.processHasEnded(STARVED_MS);
     history.shortage('start', now - STARVED_MS).until = now + STARVED_MS;
   }

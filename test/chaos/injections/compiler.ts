@@ -3,11 +3,10 @@ import type { Action } from '../plan.ts';
 import type { World } from '../world.ts';
 import { unlessBroken } from './swaps.ts';
 
-export async function breakCompiler(world: World, action: Extract<Action, { kind: 'compiler' }>): Promise<void> {
-  await world.turns.take('compiler', async () => breakAndMend(world, action));
-}
-
-async function breakAndMend(world: World, { broken, endpoint }: Extract<Action, { kind: 'compiler' }>): Promise<void> {
+export async function breakCompiler(
+  world: World,
+  { broken, endpoint }: Extract<Action, { kind: 'compiler' }>,
+): Promise<void> {
   const shortage = world.history.shortage('compiler');
   world.machine.breakCompiler(broken);
   await unlessBroken(world, async () => {

@@ -4,7 +4,6 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Action } from '../plan.ts';
-import { allServe } from '../recovery.ts';
 import type { World } from '../world.ts';
 
 const run = promisify(execFile);
@@ -26,13 +25,8 @@ async function limitDescriptors(pid: number, spare: number): Promise<(() => Prom
 
 export async function exhaustDescriptors(
   world: World,
-  action: Extract<Action, { kind: 'descriptors' }>,
+  { spare, ms }: Extract<Action, { kind: 'descriptors' }>,
 ): Promise<void> {
-  await world.turns.take('descriptors', async () => exhaustAndRestore(world, action));
-  await allServe(world);
-}
-
-async function exhaustAndRestore(world: World, { spare, ms }: Extract<Action, { kind: 'descriptors' }>): Promise<void> {
   const shortage = world.history.shortage('descriptors');
   const pids = await world.gateway.servingPids();
   const restore = await Promise.all(pids.map(async pid => limitDescriptors(pid, spare)));

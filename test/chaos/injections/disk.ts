@@ -2,7 +2,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SWAPPED } from '../endpoints.ts';
 import type { Action } from '../plan.ts';
-import { allServe } from '../recovery.ts';
 import type { World } from '../world.ts';
 import { unlessBroken } from './swaps.ts';
 
@@ -19,5 +18,4 @@ export async function fillDisk(world: World, { ms }: Extract<Action, { kind: 'di
     world.history.isMended(shortage);
   });
   await swap;
-  await allServe(world);
 }

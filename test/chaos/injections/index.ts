@@ -38,7 +38,19 @@ const INJECTORS: { readonly [K in ActionKind]: Injector<K> } = {
   malformed: sendMalformed,
 };
 
-const IN_TURN = new Set<ActionKind>(['kill', 'kill_spare', 'kill_both', 'freeze', 'hang']);
+/**
+ * What is done one after the other, by the name of the turn: what one breaks, another would mend; and a process is ended
+ * only when the one before was replaced, for what ends them all the time shows nothing but that.
+ */
+const TURNS: Partial<Record<ActionKind, string>> = {
+  kill: 'process',
+  kill_spare: 'process',
+  kill_both: 'process',
+  freeze: 'process',
+  hang: 'process',
+  compiler: 'compiler',
+  descriptors: 'descriptors',
+};
 
 /** Does it; resolves when it is over and what it broke is whole again. */
 export function inject<K extends ActionKind>(
@@ -46,8 +58,6 @@ export function inject<K extends ActionKind>(
   action: Extract<Action, { readonly kind: K }>,
 ): Promise<void> {
   const injector: Injector<K> = INJECTORS[action.kind];
-  // A process is ended only when the one before was replaced: what ends them all the time shows nothing but that.
-  return IN_TURN.has(action.kind)
-    ? world.turns.take('process', () => injector(world, action))
-    : injector(world, action);
+  const turn = TURNS[action.kind];
+  return turn === undefined ? injector(world, action) : world.turns.take(turn, () => injector(world, action));
 }
