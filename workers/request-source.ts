@@ -71,10 +71,13 @@ export class RequestSource {
     return true;
   }
 
-  /** Blocks the thread until the main thread wakes it. `takesRequests` false: only a control message does. */
-  block(takesRequests: boolean): void {
+  /**
+   * Blocks the thread until the main thread wakes it, or the time is up. `takesRequests` false: only a control message
+   * wakes it.
+   */
+  block(takesRequests: boolean, limitMs = Infinity): void {
     const state = this.#park(takesRequests);
-    if (state !== null) Atomics.wait(this.#words, this.#state, state);
+    if (state !== null) Atomics.wait(this.#words, this.#state, state, limitMs);
     Atomics.store(this.#words, this.#state, WORKER_STATE.running);
   }
 

@@ -34,7 +34,9 @@ export interface Commands {
   slot(): number;
   reopen(): number;
   bind(path: string, limitMs: number): BindResult;
+  /** `path` may have a query behind a question mark. */
   call(image: number, path: string, limitMs: number): CallResult;
+  trim(image: number): CallResult;
   resume(image: number): CallResult;
   cancel(image: number): CallResult;
   unbind(image: number, cleanMs: number): number;
