@@ -15,7 +15,7 @@ test('a new endpoint is answered with every field, defaults included', async () 
   assert.equal(createdAt, updatedAt);
   assert.match(String(createdAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   const plain = { name: 'Hello you', domain: '*', path: '/hello', method: 'GET', description: '', dependencies: {} };
-  const unbuilt = { state: 'created', generation: null, build: null, last_error: null };
+  const unbuilt = { state: 'created', generation: null, build: null, last_error: null, memory_bytes: 0 };
   assert.deepEqual(rest, { ...plain, ...unbuilt, timeout_ms: null, drain_timeout_ms: null, threads: null });
 });
 
