@@ -114,6 +114,9 @@ impl Span {
 pub fn resident_bytes(span: Span) -> usize {
     /// As many as the kernel looks at in one go anyway; a page of stack.
     const PAGES_AT_ONCE: usize = PAGE_BYTES;
+    /// So many fit into a byte when counted: the compiler then counts 16 in one instruction.
+    const FLAGS_AT_ONCE: usize = 128;
+    let count = |flags: &[u8]| usize::from(flags.iter().fold(0u8, |sum, flag| sum + (flag & 1)));
     let mut flags = [0u8; PAGES_AT_ONCE];
     let mut pages = 0;
     let mut start = span.start;
@@ -122,7 +125,7 @@ pub fn resident_bytes(span: Span) -> usize {
         // SAFETY: `flags` has room for the flag of every page; the kernel refuses addresses that nothing is mapped to.
         if unsafe { libc::mincore(start as *mut _, len, flags.as_mut_ptr()) } == 0 {
             let seen = &flags[..len.div_ceil(PAGE_BYTES)];
-            pages += seen.iter().filter(|&&flag| flag & 1 != 0).count();
+            pages += seen.chunks(FLAGS_AT_ONCE).map(count).sum::<usize>();
         }
         start += len;
     }
