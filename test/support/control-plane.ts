@@ -99,6 +99,7 @@ export class FakeDataPlane implements DataPlane {
         requests: 5,
         images: 1,
         memoryBytes: 0,
+        memoryLimitBytes: 0,
         asleep: false,
       };
     });
