@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { FaultReport } from '../protocol/control.ts';
 import type { BuildRecord, DrainOutcome, EndpointState, GenerationState } from '../store/records.ts';
+import type { Backtrace } from './backtrace/backtraces.ts';
 
 export type ControlEvent =
   | {
@@ -54,6 +55,9 @@ export type ControlEvent =
       readonly generation: number;
       readonly requestId: string | null;
       readonly fault: FaultReport;
+      readonly backtrace: Backtrace;
+      /** What it was and where, in a line. */
+      readonly message: string;
     }
   | {
       readonly type: 'process';
