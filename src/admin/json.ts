@@ -91,5 +91,6 @@ export function handlerLogJson(entry: HandlerLogEntry): z.infer<typeof HandlerLo
     generation: entry.generation,
     request_id: entry.requestId,
     fault: entry.fault === null ? null : { ...entry.fault },
+    backtrace: entry.backtrace === null ? null : [...entry.backtrace],
   };
 }

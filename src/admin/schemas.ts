@@ -196,6 +196,13 @@ export const DeployedSchema = z
 
 export const CompiledSchema = z.object({ state: StateSchema, build: BuildSchema.nullable() }).openapi('Compiled');
 
+const FrameSchema = z.object({
+  function: z.string().nullable(),
+  file: z.string().nullable(),
+  line: z.int().nullable(),
+  offset: z.string(),
+});
+
 export const HandlerLogSchema = z
   .object({
     at: TimeSchema,
@@ -205,6 +212,10 @@ export const HandlerLogSchema = z
     generation: z.int(),
     request_id: z.string().nullable(),
     fault: z.record(z.string(), z.unknown()).nullable().openapi({ description: 'Of a fault: what it was, and where.' }),
+    backtrace: z.array(FrameSchema).nullable().openapi({
+      description:
+        "Of a fault: the functions it was in, innermost first. Files of the endpoint's own begin with `src/`; without symbols there are only offsets in the library.",
+    }),
   })
   .openapi('HandlerLog');
 

@@ -128,6 +128,10 @@ export class FakeCompiler implements Compiler {
     return this.missing.has(digest) ? null : `/artifacts/${digest}.so`;
   }
 
+  async symbols(): Promise<null> {
+    return null;
+  }
+
   async guardPath(): Promise<string> {
     return '/guard.so';
   }
