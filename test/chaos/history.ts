@@ -74,9 +74,9 @@ export interface FaultSpan extends Span {
 
 /**
  * What the gateway has to do without; `start`: a process ends, and a new one binds everything;
- * `machine`: others took its processors.
+ * `machine`: it stood still; `processors`: others had nearly all of them.
  */
-export type Shortage = 'disk' | 'descriptors' | 'compiler' | 'bodies' | 'start' | 'machine';
+export type Shortage = 'disk' | 'descriptors' | 'compiler' | 'bodies' | 'start' | 'machine' | 'processors';
 
 /** A gateway process that was ended, and the clients' ports of the connections it had accepted; null: not known. */
 interface DeadProcess {
@@ -174,6 +174,11 @@ export class History {
     return this.#shortages.some(span => span.kind === kind && overlaps(span, from, until));
   }
 
+  /** Time limits may have passed because nothing got a processor. */
+  isStarved(from: number, until: number): boolean {
+    return this.isShort('machine', from, until) || this.isShort('processors', from, until);
+  }
+
   /** The endpoint's images are bound again and again: after faults, after sleep, for another number of threads. */
   rebinds(endpoint: string): void {
     this.#rebinding.add(endpoint);
@@ -186,7 +191,7 @@ export class History {
    */
   mayFailToBind(endpoint: string, from: number, until: number): boolean {
     const isShort = (kind: Shortage): boolean => this.isShort(kind, from, until);
-    const bindsAnew = this.#rebinding.has(endpoint) || isShort('start') || isShort('machine');
+    const bindsAnew = this.#rebinding.has(endpoint) || isShort('start') || this.isStarved(from, until);
     return bindsAnew && (isShort('disk') || isShort('descriptors'));
   }
 

@@ -67,7 +67,7 @@ export class LogWatch {
   /** Too little time for what has a time limit. */
   #wasStarved(): boolean {
     const { history } = this.#options.world;
-    return history.isShort('machine', history.now() - STARVED_MS, history.now());
+    return history.isStarved(history.now() - STARVED_MS, history.now());
   }
 
   #onProcess(line: LogLine): void {

@@ -70,6 +70,8 @@ const SMALL_BODY_BYTES = 3_000;
 const LARGE_BODY_BYTES = 1 << 20;
 const CLIENT_PAUSE_MS = 25;
 const PROBLEMS_KEPT = 50;
+/** So many times its length a run may wait for a machine that stands still. */
+const PATIENCE = 3;
 /** Injections so long before a violation and after it belong to its finding. */
 const AROUND_MS = 300;
 
@@ -166,12 +168,13 @@ class ChaosRun {
    */
   async #carryOut(plan: readonly Injection[]): Promise<void> {
     let begunAt = this.#history.now();
+    let patienceMs = PATIENCE * this.#options.seconds * 1_000;
     const running = new Set<Promise<void>>();
     for (const injection of plan) {
       await pause(Math.max(0, begunAt + injection.atMs - this.#history.now()));
-      const reachedAt = this.#history.now();
-      await machineGetsOn(this.#history);
-      begunAt += this.#history.now() - reachedAt;
+      const waitedMs = await machineGetsOn(this.#history, patienceMs);
+      begunAt += waitedMs;
+      patienceMs = Math.max(0, patienceMs - waitedMs);
       const done = this.#inject(injection).then(() => void running.delete(done));
       running.add(done);
     }

@@ -24,7 +24,7 @@ export async function unlessBroken(world: World, work: () => Promise<void>): Pro
       ...(isShort('disk') ? REFUSALS_ON_A_FULL_DISK : []),
       ...(isShort('compiler') ? REFUSALS_OF_A_BROKEN_COMPILER : []),
       ...(isShort('descriptors') ? REFUSALS_WITHOUT_DESCRIPTORS : []),
-      ...(isShort('machine') ? REFUSALS_WITHOUT_PROCESSORS : []),
+      ...(world.history.isStarved(from, world.history.now()) ? REFUSALS_WITHOUT_PROCESSORS : []),
     ];
     if (allowed.includes(error.code)) world.count(`refused: ${error.code}`);
     else world.problem(error.message);
