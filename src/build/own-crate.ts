@@ -19,23 +19,25 @@ interface Product {
   readonly extension: string;
   /** Of the crate's library, or its program. */
   readonly target: string;
+  /** Its workspace, below the folder of crates. */
+  readonly workspace: string;
   readonly sources: readonly string[];
 }
-
-const SHARED_SOURCES = ['Cargo.toml', 'Cargo.lock'];
 
 const PRODUCTS = {
   'rust-edge-gateway-guard': {
     name: 'guard',
     extension: '.so',
     target: 'rust_edge_gateway_guard',
-    sources: [...SHARED_SOURCES, 'rust-edge-gateway-abi', 'rust-edge-gateway-guard'],
+    workspace: '.',
+    sources: ['Cargo.toml', 'Cargo.lock', 'rust-edge-gateway-abi', 'rust-edge-gateway-guard'],
   },
   'rust-edge-gateway-symbols': {
     name: 'symbols',
     extension: '',
     target: 'rust-edge-gateway-symbols',
-    sources: [...SHARED_SOURCES, 'rust-edge-gateway-symbols'],
+    workspace: 'rust-edge-gateway-symbols',
+    sources: ['rust-edge-gateway-symbols'],
   },
 } as const satisfies Record<string, Product>;
 
@@ -80,9 +82,9 @@ export class OwnCrate {
 
   async #build(): Promise<string> {
     const { cargo, cratesDir, buildDir, crate } = this.#options;
-    const { name, target } = this.#product;
+    const { name, target, workspace } = this.#product;
     const { productPath } = await cargo.build({
-      folder: cratesDir,
+      folder: join(cratesDir, workspace),
       arguments: ['--locked', '-p', crate, '--target-dir', join(buildDir, name)],
       target,
     });
