@@ -305,6 +305,18 @@ export const LIMITS = {
   handlerStackBytes: 1024 * 1024,
   /** Time limit of binding an image: generous, a loaded machine makes it slow. */
   bindTimeoutMs: 5_000,
+  /** Largest table of a library's symbols, before it is compressed; hello's has 1 MB. */
+  symbolTableBytesMax: 128 * 1024 * 1024,
+  /** Builds whose symbols wait to be made, each holding its library of some MB; further ones go without. */
+  symbolsWaitingMax: 32,
+  /** Tables of symbols kept in the supervisor's memory. */
+  symbolTablesKept: 16,
+  /** A fault that waits so long for its table of symbols is told with offsets. */
+  symbolsTimeoutMs: 1_000,
+  /** Faults that wait for a table of symbols; further ones are told with offsets at once. */
+  faultsWaitingMax: 1_000,
+  /** Most frames of a backtrace, the innermost ones. */
+  backtraceFramesMax: 64,
   /** A second signal sooner than this is taken for the same keystroke (npm and a terminal both deliver SIGINT). */
   secondSignalMs: 500,
 } as const;

@@ -17,6 +17,7 @@ import type { Images } from './images.ts';
 import type { LogBatch } from './log-batch.ts';
 import { startOperation } from './operations.ts';
 import type { ReplySink } from './reply-sink.ts';
+import type { TrimSchedule } from './trim-schedule.ts';
 
 /** A host operation's result, to be given to the request that waits for it. */
 export interface OperationResult {
@@ -32,7 +33,9 @@ export interface CallsOptions {
   readonly images: Images;
   readonly sink: ReplySink;
   readonly logs: LogBatch;
-  onFault(request: ImageRequest, fault: Fault): void;
+  readonly trims: TrimSchedule;
+  /** `request` null: it was not while one was served. */
+  onFault(request: ImageRequest | null, fault: Fault): void;
   onResult(result: OperationResult): void;
 }
 
@@ -79,8 +82,14 @@ export class Calls {
     this.#options.sink.dropped(request.number);
   }
 
+  /** Has the image give memory back; one that faults at it has damaged its heap. */
+  trim(image: Image): void {
+    if (image.trim() === null) this.#onFault(image, null, this.#options.guard.fault);
+  }
+
   #call(image: Image, entry: number, input: Buffer, inputBytes: number, request: ImageRequest): void {
-    const { guard, logs } = this.#options;
+    const { guard, logs, trims } = this.#options;
+    trims.noteCall();
     let length = image.call(entry, input, inputBytes, limitMs(request.deadlineMs));
     if (guard.hasLog) logs.add(guard.takeLog(), request.requestId);
     if (length !== null && length < 0) length = image.fetch(-length);
@@ -150,14 +159,17 @@ export class Calls {
   }
 
   /** The image is gone at once, and with it every request suspended in it. */
-  #onFault(image: Image, request: ImageRequest, fault: Fault): void {
+  #onFault(image: Image, request: ImageRequest | null, fault: Fault): void {
     const { images, sink } = this.#options;
-    const others = [...image.suspended.keys()].filter(number => number !== request.number);
-    request.end();
-    // With its record the slot is free, and the frame in it another one's.
-    request.leaveFrame();
+    const lost = new Set(image.suspended.keys());
+    if (request !== null) {
+      lost.add(request.number);
+      request.end();
+      // With its record the slot is free, and the frame in it another one's.
+      request.leaveFrame();
+    }
     images.throwAway(image, fault.kind);
-    for (const number of [request.number, ...others]) sink.lost(number, lostCode(fault));
+    for (const number of lost) sink.lost(number, lostCode(fault));
     this.#options.onFault(request, fault);
   }
 }

@@ -12,6 +12,8 @@ import type { ImageRequest } from './image-request.ts';
 const OUTPUT_BYTES = 64 * 1024;
 /** Fetching copies memory that is ready: a limit only against an image that is damaged. */
 const FETCH_LIMIT_MS = 5_000;
+/** Giving memory back takes milliseconds: likewise. */
+const TRIM_LIMIT_MS = 5_000;
 const sharedOutput = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
 
 let imagesMade = 0;
@@ -43,6 +45,11 @@ export class Image {
     if (bytes > this.#outputBytesMax) return -bytes;
     this.output = Buffer.allocUnsafeSlow(bytes);
     return this.#guard.call(this.#number, ENTRY.fetch, this.output, 0, this.output, FETCH_LIMIT_MS);
+  }
+
+  /** Has it give memory back that has not been needed since the last time; null: a fault, as in `call`. */
+  trim(): number | null {
+    return this.call(ENTRY.trim, sharedOutput, 0, TRIM_LIMIT_MS);
   }
 
   /** Ends the image; `cleanMs` 0: without running any of its code. Bits of UNBIND. */

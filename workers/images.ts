@@ -51,13 +51,19 @@ export class Images {
     return this.#pause.leftMs(monotonicNowMs());
   }
 
+  /** All of them, those that only finish what they have included. */
+  *all(): Generator<Image> {
+    if (this.#current !== null) yield this.#current;
+    yield* this.#old;
+  }
+
   *suspended(): Generator<ImageRequest> {
-    for (const image of this.#all()) yield* image.suspended.values();
+    for (const image of this.all()) yield* image.suspended.values();
   }
 
   /** The image in which the request is suspended. */
   holding(request: number): Image | null {
-    for (const image of this.#all()) if (image.suspended.has(request)) return image;
+    for (const image of this.all()) if (image.suspended.has(request)) return image;
     return null;
   }
 
@@ -106,17 +112,12 @@ export class Images {
 
   /** Unbinds everything. `clean` false: without running any of the images' code. */
   close(clean: boolean): void {
-    for (const image of this.#all()) {
+    for (const image of this.all()) {
       for (const request of image.suspended.values()) request.end();
       this.#unbind(image, clean ? UNBIND_CLEAN_MS : 0);
     }
     this.#current = null;
     this.#old.clear();
-  }
-
-  *#all(): Generator<Image> {
-    if (this.#current !== null) yield this.#current;
-    yield* this.#old;
   }
 
   #lose(reason: string): void {

@@ -72,8 +72,8 @@ export class RequestSource {
   }
 
   /**
-   * Blocks the thread until the main thread wakes it, at most for `timeoutMs`. `takesRequests` false: only a control
-   * message wakes it.
+   * Blocks the thread until the main thread wakes it, or the time is up. `takesRequests` false: only a control message
+   * wakes it.
    */
   block(takesRequests: boolean, timeoutMs = Infinity): void {
     const state = this.#park(takesRequests);

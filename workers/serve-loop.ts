@@ -1,4 +1,5 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { monotonicNowMs } from '../src/protocol/clock.ts';
 import type { BindFailure } from '../src/protocol/control.ts';
 import type { CancelReason } from '../src/protocol/frame.ts';
 import { faultOf, type Fault } from '../src/protocol/guard.ts';
@@ -10,6 +11,7 @@ import { Images } from './images.ts';
 import { LogBatch } from './log-batch.ts';
 import { ReplySink } from './reply-sink.ts';
 import { RequestSource } from './request-source.ts';
+import { TrimSchedule } from './trim-schedule.ts';
 
 /** Requests started and resumed before the event loop gets its turn: timers of suspended requests must not starve. */
 const STEPS_PER_TURN = 64;
@@ -23,6 +25,9 @@ export class ServeLoop {
   readonly #images: Images;
   readonly #calls: Calls;
   readonly #logs: LogBatch;
+  readonly #trims = new TrimSchedule();
+  /** Wakes a worker that left its thread to the event loop for the next trim; it outlives rests that end before. */
+  #trimTimer: NodeJS.Timeout | null = null;
   /** Results that no request was given yet, oldest first from `#resultsTaken` on. */
   #results: OperationResult[] = [];
   #resultsTaken = 0;
@@ -33,6 +38,10 @@ export class ServeLoop {
   /** Ends the rest that the worker takes now; a wait left over from an earlier one may call it too. */
   #endRest: () => void = () => {};
   readonly #onWake = (): void => this.#endRest();
+  readonly #onTrimTimer = (): void => {
+    this.#trimTimer = null;
+    this.#endRest();
+  };
 
   constructor(task: ServeTask, guard: ThreadGuard) {
     const { port } = task;
@@ -55,6 +64,7 @@ export class ServeLoop {
       images: this.#images,
       sink: this.#sink,
       logs: this.#logs,
+      trims: this.#trims,
       onFault: (request, fault) => this.#postFault(request, fault, null),
       onResult: result => {
         this.#results.push(result);
@@ -74,6 +84,7 @@ export class ServeLoop {
 
   /** Unbinds every image; `clean` false: without running any of their code. */
   close(clean: boolean): void {
+    if (this.#trimTimer !== null) clearTimeout(this.#trimTimer);
     this.#images.close(clean);
     this.#logs.close();
     this.#source.close();
@@ -145,12 +156,25 @@ export class ServeLoop {
     if (this.#hasFinished) return;
     const pauseMs = this.#isStopping ? Infinity : this.#images.msUntilBind;
     if (pauseMs === 0) return;
-    if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests, pauseMs);
+    const trimInMs = this.#trims.dueInMs(monotonicNowMs());
+    // What came meanwhile is looked for again before the next rest.
+    if (trimInMs === 0) return this.#trim();
+    if (!this.#images.hasSuspended) return this.#source.block(this.#takesRequests, Math.min(pauseMs, trimInMs));
+    return this.#leave(pauseMs, trimInMs);
+  }
+
+  async #leave(pauseMs: number, trimInMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endRest = resolve;
     const pause = pauseMs === Infinity ? null : setTimeout(resolve, Math.ceil(pauseMs));
+    if (trimInMs !== Infinity) this.#trimTimer ??= setTimeout(this.#onTrimTimer, trimInMs);
     await this.#source.leave(this.#takesRequests, promise, this.#onWake);
     if (pause !== null) clearTimeout(pause);
+  }
+
+  #trim(): void {
+    for (const image of this.#images.all()) this.#calls.trim(image);
+    this.#trims.noteTrim(monotonicNowMs());
   }
 
   /** Makes sure that there is an image, unless too many tainted ones hold requests; false: it cannot be bound. */

@@ -21,12 +21,18 @@ export function buildJson(build: BuildRecord): z.infer<typeof BuildSchema> {
   };
 }
 
-function storedBuild(store: Store, id: string | null): z.infer<typeof BuildSchema> | null {
+/** null: there is none, or it is no longer kept. */
+export function storedBuildJson(store: Store, id: string | null): z.infer<typeof BuildSchema> | null {
   const build = id === null ? null : store.build(id);
   return build === null ? null : buildJson(build);
 }
 
-export function endpointJson(store: Store, record: EndpointRecord): z.infer<typeof EndpointSchema> {
+/** `figures`: of the gateway processes that live now. */
+export function endpointJson(
+  store: Store,
+  record: EndpointRecord,
+  figures: ProcessFigures,
+): z.infer<typeof EndpointSchema> {
   const { lastError } = record;
   return {
     id: record.id,
@@ -38,12 +44,13 @@ export function endpointJson(store: Store, record: EndpointRecord): z.infer<type
     dependencies: mutable(record.dependencies) as z.infer<typeof EndpointSchema>['dependencies'],
     state: record.state,
     generation: record.generation,
-    build: storedBuild(store, record.buildId),
+    build: storedBuildJson(store, record.buildId),
     last_error:
       lastError === null ? null : { code: lastError.code, message: lastError.message, at: time(lastError.at) },
     timeout_ms: record.timeoutMs,
     drain_timeout_ms: record.drainTimeoutMs,
     threads: record.threads,
+    memory_bytes: figures.endpoints.find(({ endpoint }) => endpoint === record.id)?.memoryBytes ?? 0,
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
   };
@@ -58,14 +65,16 @@ export function generationJson(
   const live = figures.generations.filter(
     ({ endpoint, generation }) => endpoint === record.endpointId && generation === record.generation,
   );
-  const sum = (field: 'inFlight' | 'requests'): number => live.reduce((total, counts) => total + counts[field], 0);
+  const sum = (field: 'inFlight' | 'requests' | 'memoryBytes'): number =>
+    live.reduce((total, counts) => total + counts[field], 0);
   return {
     generation: record.generation,
-    build: storedBuild(store, record.buildId),
+    build: storedBuildJson(store, record.buildId),
     cause: record.cause,
     state: record.state,
     in_flight: sum('inFlight'),
     requests: record.requests + sum('requests'),
+    memory_bytes: sum('memoryBytes'),
     loaded_at: timeOrNull(record.loadedAt),
     draining_since: timeOrNull(record.drainingSince),
     retired_at: timeOrNull(record.retiredAt),
@@ -82,5 +91,6 @@ export function handlerLogJson(entry: HandlerLogEntry): z.infer<typeof HandlerLo
     generation: entry.generation,
     request_id: entry.requestId,
     fault: entry.fault === null ? null : { ...entry.fault },
+    backtrace: entry.backtrace === null ? null : [...entry.backtrace],
   };
 }

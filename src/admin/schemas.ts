@@ -123,6 +123,7 @@ export const EndpointParameterSchema = z.object({
 
 export const StateSchema = z.enum(['created', 'compiled', 'loaded', 'draining', 'error']);
 const TimeSchema = z.iso.datetime();
+const MemorySchema = z.int().openapi({ description: 'Bytes of memory the heaps of the images occupy.' });
 
 const DiagnosticSchema = z.object({
   level: z.string(),
@@ -164,6 +165,7 @@ export const EndpointSchema = z
           '`error`) or `rolled_back`: the gateway went back to the generation before by itself.',
       }),
     ...limitFields,
+    memory_bytes: MemorySchema,
     created_at: TimeSchema,
     updated_at: TimeSchema,
   })
@@ -180,6 +182,7 @@ export const GenerationSchema = z
     state: z.enum(['loading', 'serving', 'draining', 'retired', 'failed']),
     in_flight: z.int(),
     requests: z.int(),
+    memory_bytes: MemorySchema,
     loaded_at: TimeSchema.nullable(),
     draining_since: TimeSchema.nullable(),
     retired_at: TimeSchema.nullable(),
@@ -193,6 +196,13 @@ export const DeployedSchema = z
 
 export const CompiledSchema = z.object({ state: StateSchema, build: BuildSchema.nullable() }).openapi('Compiled');
 
+const FrameSchema = z.object({
+  function: z.string().nullable(),
+  file: z.string().nullable(),
+  line: z.int().nullable(),
+  offset: z.string(),
+});
+
 export const HandlerLogSchema = z
   .object({
     at: TimeSchema,
@@ -202,6 +212,10 @@ export const HandlerLogSchema = z
     generation: z.int(),
     request_id: z.string().nullable(),
     fault: z.record(z.string(), z.unknown()).nullable().openapi({ description: 'Of a fault: what it was, and where.' }),
+    backtrace: z.array(FrameSchema).nullable().openapi({
+      description:
+        "Of a fault: the functions it was in, innermost first. Files of the endpoint's own begin with `src/`; without symbols there are only offsets in the library.",
+    }),
   })
   .openapi('HandlerLog');
 
@@ -214,6 +228,7 @@ export const StatsSchema = z
     in_flight: z.int(),
     worker_threads: z.int(),
     libraries_mapped: z.int(),
+    handler_memory_bytes: MemorySchema,
     processes: z.array(
       z.object({
         pid: z.int(),

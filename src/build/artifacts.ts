@@ -1,4 +1,7 @@
-/** Compiled libraries, each a file named by the SHA-256 of its content, so that none is ever overwritten. */
+/**
+ * Compiled libraries, each a file named by the SHA-256 of its content, so that none is ever overwritten; and beside each the
+ * table of its symbols, for as long as it is kept.
+ */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -62,13 +65,29 @@ export class Artifacts {
     }
   }
 
+  /** Keeps the symbols of an artifact; a later build of the same library may have moved its lines, and its symbols win. */
+  async storeSymbols(digest: string, content: Uint8Array): Promise<void> {
+    await createFolder(this.#folder, 0o700);
+    await writeAtomically(this.#symbolsFile(digest), content, 0o400);
+  }
+
+  /** What was kept of an artifact's symbols; null when there are none. */
+  async symbols(digest: string): Promise<Buffer | null> {
+    try {
+      return await readFile(this.#symbolsFile(digest));
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+
   /** Deletes every file that is neither in `kept` nor just handed out, remains of an interrupted write included. */
   async collectGarbage(kept: ReadonlySet<string>): Promise<void> {
     this.#forgetHandedOut(kept);
     for (const name of await this.#names()) {
       const digest = name.slice(0, DIGEST_LENGTH);
-      const isArtifact = name === `${digest}.so`;
-      if ((isArtifact && kept.has(digest)) || this.#handedOut.has(digest)) continue;
+      const isWhole = name === `${digest}.so` || name === `${digest}.symbols`;
+      if ((isWhole && kept.has(digest)) || this.#handedOut.has(digest)) continue;
       this.#checked.delete(digest);
       await rm(join(this.#folder, name), { force: true });
     }
@@ -91,6 +110,10 @@ export class Artifacts {
 
   #file(digest: string): string {
     return join(this.#folder, `${digest}.so`);
+  }
+
+  #symbolsFile(digest: string): string {
+    return join(this.#folder, `${digest}.symbols`);
   }
 }
 

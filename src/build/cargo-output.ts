@@ -26,6 +26,7 @@ const lineSchema = z.discriminatedUnion('reason', [
     reason: z.literal('compiler-artifact'),
     target: targetSchema,
     filenames: z.array(z.string()),
+    executable: z.string().nullish(),
     /** It was compiled before. */
     fresh: z.boolean(),
   }),
@@ -59,8 +60,8 @@ interface Message {
 }
 
 export interface CargoOutputOptions {
-  /** Name of the library that is built; messages about other crates are about dependencies. */
-  readonly library: string;
+  /** Name of the library or program that is built; messages about other crates are about dependencies. */
+  readonly target: string;
   /** A crate has just been compiled. */
   onCrate(name: string): void;
 }
@@ -68,7 +69,7 @@ export interface CargoOutputOptions {
 export class CargoOutput {
   readonly #options: CargoOutputOptions;
   readonly #messages: Message[] = [];
-  #libraryPath: string | null = null;
+  #productPath: string | null = null;
   #started = false;
 
   constructor(options: CargoOutputOptions) {
@@ -80,9 +81,9 @@ export class CargoOutput {
     return this.#started;
   }
 
-  /** Where the built library is; null until it is built. */
-  get libraryPath(): string | null {
-    return this.#libraryPath;
+  /** Where the built library or program is; null until it is built. */
+  get productPath(): string | null {
+    return this.#productPath;
   }
 
   /** Warnings about the saved source. */
@@ -107,9 +108,9 @@ export class CargoOutput {
     this.#started = true;
     const { data } = parsed;
     const isBuildScript = data.target.kind.includes('custom-build');
-    const own = data.target.name === this.#options.library && !isBuildScript;
+    const own = data.target.name === this.#options.target && !isBuildScript;
     if (data.reason === 'compiler-message') return this.#readMessage(data.message, own);
-    if (own) this.#libraryPath = data.filenames.find(name => name.endsWith('.so')) ?? null;
+    if (own) this.#productPath = data.filenames.find(name => name.endsWith('.so')) ?? data.executable ?? null;
     if (!data.fresh && !isBuildScript) this.#options.onCrate(data.target.name);
   }
 

@@ -9,13 +9,13 @@ export interface CargoBuild {
   /** Further arguments of `cargo build --release`. */
   readonly arguments?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
-  /** Name of the library to build. */
-  readonly library: string;
+  /** Name of the library or program to build. */
+  readonly target: string;
   onCrate?(name: string): void;
 }
 
 export interface CargoResult {
-  readonly libraryPath: string;
+  readonly productPath: string;
   readonly output: CargoOutput;
 }
 
@@ -44,7 +44,7 @@ export class Cargo {
   }
 
   /**
-   * Builds a library. Cargo is kept off the network at first: whether a lock file can be satisfied is then answered at
+   * Builds a library or a program. Cargo is kept off the network at first: whether a lock file can be satisfied is then answered at
    * once and from this machine alone. What it cannot satisfy is tried again with the network, before anything is compiled.
    * @throws AdminError `compile_failed`, `compile_timeout`, `toolchain_missing`, `storage_failed`, `shutting_down`
    */
@@ -53,7 +53,7 @@ export class Cargo {
     const offline = await this.#attempt(toolchain, build, ['--offline']);
     const wantsNetwork = offline.result.status !== 0 && !offline.output.started;
     const { output, result } = wantsNetwork ? await this.#attempt(toolchain, build, []) : offline;
-    if (output.libraryPath !== null && result.status === 0) return { libraryPath: output.libraryPath, output };
+    if (output.productPath !== null && result.status === 0) return { productPath: output.productPath, output };
     throw failure(output, result, build.folder);
   }
 
@@ -65,7 +65,7 @@ export class Cargo {
 
   async #attempt(toolchain: Toolchain, build: CargoBuild, network: readonly string[]): Promise<Attempt> {
     if (this.#closing.signal.aborted) throw new AdminError('shutting_down');
-    const output = new CargoOutput({ library: build.library, onCrate: name => build.onCrate?.(name) });
+    const output = new CargoOutput({ target: build.target, onCrate: name => build.onCrate?.(name) });
     const running = runGroup({
       command: toolchain.cargo,
       arguments: ['build', '--release', '--quiet', '--message-format', 'json', ...network, ...(build.arguments ?? [])],

@@ -28,6 +28,12 @@ export interface Compiler {
   /** Absolute path of an artifact, or null when it is missing or its content does not match its name. */
   artifactPath(digest: string): Promise<string | null>;
 
+  /**
+   * The table of an artifact's symbols (`src/observe/backtrace/symbol-table.ts` reads it), once it is made; null when there
+   * is none. Never rejects.
+   */
+  symbols(digest: string): Promise<Buffer | null>;
+
   /** Builds the guard if it is not there yet, and gives its path. @throws AdminError `toolchain_missing`, `compile_failed` */
   guardPath(): Promise<string>;
 

@@ -9,11 +9,13 @@ import { buildKey } from './build-key.ts';
 import { Cargo } from './cargo.ts';
 import { CompileQueue } from './compile-queue.ts';
 import type { CompileInput, CompilePhase, CompileProgress, Compiler } from './compiler.ts';
-import { GuardLibrary } from './guard-library.ts';
 import { inspectLibrary } from './library.ts';
+import { OwnCrate, type OwnCrateName } from './own-crate.ts';
 import { primeBuildDirectory } from './priming.ts';
 import { Projects, type Project } from './project.ts';
 import { onDisk } from './storage.ts';
+import { stripLibrary } from './symbols/strip.ts';
+import { SymbolMaker } from './symbols/symbol-maker.ts';
 
 export interface CompilerOptions {
   readonly handlersDir: string;
@@ -42,7 +44,8 @@ class CargoCompiler implements Compiler {
   readonly #options: CompilerOptions;
   readonly #cargo: Cargo;
   readonly #artifacts: Artifacts;
-  readonly #guard: GuardLibrary;
+  readonly #guard: OwnCrate;
+  readonly #symbolMaker: SymbolMaker;
   readonly #queue: CompileQueue;
   /** Third-party crates and the SDK, compiled once for all endpoints. */
   readonly #sharedBuildDir: string;
@@ -50,12 +53,16 @@ class CargoCompiler implements Compiler {
   #closed = false;
 
   constructor(options: CompilerOptions) {
-    const { buildDir, dataDir, cratesDir, timeoutMs, concurrency, environment = process.env } = options;
+    const { buildDir, dataDir, cratesDir, timeoutMs, concurrency, log, environment = process.env } = options;
     this.#options = options;
     this.#sharedBuildDir = resolve(buildDir, 'handlers');
     this.#cargo = new Cargo({ environment, timeoutMs });
     this.#artifacts = new Artifacts(join(dataDir, 'artifacts'));
-    this.#guard = new GuardLibrary({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), dataDir });
+    const ownCrate = (crate: OwnCrateName): OwnCrate =>
+      new OwnCrate({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), dataDir, crate });
+    this.#guard = ownCrate('rust-edge-gateway-guard');
+    const program = ownCrate('rust-edge-gateway-symbols');
+    this.#symbolMaker = new SymbolMaker({ program, artifacts: this.#artifacts, log });
     const work = {
       answer: (input: CompileInput) => this.#reported(input, () => this.#answer(input)),
       build: (input: CompileInput) => this.#reported(input, () => this.#build(input)),
@@ -71,6 +78,10 @@ class CargoCompiler implements Compiler {
 
   artifactPath(digest: string): Promise<string | null> {
     return onDisk(() => this.#artifacts.path(digest));
+  }
+
+  symbols(digest: string): Promise<Buffer | null> {
+    return this.#symbolMaker.table(digest);
   }
 
   async guardPath(): Promise<string> {
@@ -103,7 +114,7 @@ class CargoCompiler implements Compiler {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#cargo.close();
+    await Promise.all([this.#cargo.close(), this.#symbolMaker.close()]);
     await this.#queue.idle();
   }
 
@@ -129,10 +140,11 @@ class CargoCompiler implements Compiler {
     const projects = await this.#openProjects();
     const project = await projects.write(input);
     await projects.touch(project);
-    const { libraryPath, output } = await this.#runCargo(input, project);
-    const library = await readFile(libraryPath);
+    const { productPath, output } = await this.#runCargo(input, project);
+    const library = await readFile(productPath);
     const abi = inspectLibrary(library);
-    const digest = await this.#artifacts.store(library);
+    const digest = await this.#artifacts.store(stripLibrary(library));
+    this.#symbolMaker.make({ digest, library, folders: [project.folder, projects.cratesDir] });
     return {
       id: randomUUID(),
       endpointId: input.endpointId,
@@ -152,7 +164,7 @@ class CargoCompiler implements Compiler {
   #runCargo(input: CompileInput, { folder, library }: Project) {
     return this.#cargo.build({
       folder,
-      library,
+      target: library,
       environment: this.#environment(),
       onCrate: crate => this.#report(input, 'compiling', crate),
     });

@@ -36,5 +36,5 @@ export async function primeBuildDirectory({ cargo, cratesDir, buildDir, environm
   await writeIfChanged(join(folder, 'Cargo.toml'), manifestText({ endpointId: ID, sdkPath, dependencies: {} }));
   await writeIfChanged(join(folder, 'src', 'lib.rs'), CODE);
   await copyFile(join(cratesDir, 'Cargo.lock'), join(folder, 'Cargo.lock'));
-  await cargo.build({ folder, library: crateName(ID), environment });
+  await cargo.build({ folder, target: crateName(ID), environment });
 }

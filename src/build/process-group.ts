@@ -26,7 +26,7 @@ export interface GroupResult {
 const ERROR_OUTPUT_MAX = 64 * 1024;
 
 /** As much nicer than this process as handler threads are: a build takes no core from them that they need. */
-const NICENESS = 10;
+const NICENESS = 7;
 
 /**
  * Becomes the command, and leaves a watcher beside it that holds the far end of a pipe (descriptor 3) of this process.

@@ -34,9 +34,8 @@ function logEvent(event: TimedEvent, log: Logger): void {
       return log.warn({ event: 'swap_failed', endpoint, generation, code }, message);
     }
     case 'fault': {
-      const { endpoint, generation, requestId, fault } = event;
-      const text = fault.message ?? fault.kind;
-      return log.error({ event: 'fault', endpoint, generation, request_id: requestId, fault }, text);
+      const { endpoint, generation, requestId, fault, backtrace, message } = event;
+      return log.error({ event: 'fault', endpoint, generation, request_id: requestId, fault, backtrace }, message);
     }
     case 'crash_loop': {
       const { endpoint, generation, crashes } = event;

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { FaultReport } from '../protocol/control.ts';
 import type { BuildRecord, DrainOutcome, EndpointState, GenerationCause, GenerationState } from '../store/records.ts';
+import type { Backtrace } from './backtrace/backtraces.ts';
 
 export type ControlEvent =
   | {
@@ -55,6 +56,9 @@ export type ControlEvent =
       readonly generation: number;
       readonly requestId: string | null;
       readonly fault: FaultReport;
+      readonly backtrace: Backtrace;
+      /** What it was and where, in a line. */
+      readonly message: string;
     }
   /** The generation that serves crashed so often in a row: a rollback or the state `error` follows. */
   | {

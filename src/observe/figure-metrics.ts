@@ -129,6 +129,12 @@ function gauges(figures: ProcessFigures): Metric[] {
       'Memory the heaps of the images of an endpoint occupy, in bytes.',
       byEndpoint(endpoints, ({ memoryBytes }) => memoryBytes),
     ),
+    metric(
+      'gauge',
+      'handler_memory_limit_bytes',
+      'Most memory the heaps of the images of an endpoint may occupy now, in bytes: HANDLER_MAX_MEMORY_MB for each image.',
+      byEndpoint(endpoints, ({ memoryLimitBytes }) => memoryLimitBytes),
+    ),
     metric('gauge', 'connections', 'Open connections of clients.', [{ value: connections, labels: {} }]),
     metric('gauge', 'libraries_mapped', 'Images of generations in all gateway processes.', [
       { value: figures.librariesMapped, labels: {} },

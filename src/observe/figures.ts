@@ -1,5 +1,6 @@
 import { DURATION_BUCKETS_SECONDS } from '../protocol/control.ts';
 import type { EndpointFigures, Histogram, ProcessFigures } from '../protocol/control.ts';
+import { sumHeapBytes } from '../protocol/guard.ts';
 
 type Counts = Readonly<Record<string, number>>;
 
@@ -28,7 +29,7 @@ function addEndpoints(left: EndpointFigures, right: EndpointFigures): EndpointFi
     recycled: addCounts(left.recycled, right.recycled),
     rejected: addCounts(left.rejected, right.rejected),
     logLinesDropped: left.logLinesDropped + right.logLinesDropped,
-    memoryBytes: left.memoryBytes + right.memoryBytes,
+    ...sumHeapBytes([left, right]),
     duration: addHistograms(left.duration, right.duration),
   };
 }
@@ -81,7 +82,7 @@ export function countersOf(figures: ProcessFigures): ProcessFigures {
   return {
     ...NO_FIGURES,
     requestsTotal: figures.requestsTotal,
-    endpoints: figures.endpoints.map(endpoint => ({ ...endpoint, inFlight: 0, queueLength: 0, memoryBytes: 0 })),
+    endpoints: figures.endpoints.map(endpoint => ({ ...endpoint, inFlight: 0, queueLength: 0, ...sumHeapBytes([]) })),
     unrouted: figures.unrouted,
     connectionsClosed: figures.connectionsClosed,
     cpuSeconds: figures.cpuSeconds,

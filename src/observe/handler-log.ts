@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { LIMITS } from '../config.ts';
 import type { FaultReport } from '../protocol/control.ts';
 import type { HandlerLogLevel } from '../protocol/guard.ts';
+import type { Backtrace } from './backtrace/backtraces.ts';
 
 /** A line a handler wrote, or a fault it had. */
 export interface HandlerLogEntry {
@@ -12,6 +13,8 @@ export interface HandlerLogEntry {
   readonly message: string;
   /** null: a line of the handler's own. */
   readonly fault: FaultReport | null;
+  /** Of a fault; null with a line of the handler's own. */
+  readonly backtrace: Backtrace | null;
 }
 
 /** Longest message that is kept, in UTF-16 units. */

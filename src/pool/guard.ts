@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { GUARD_PROTOTYPES } from '../protocol/guard.ts';
+import { GUARD_PROTOTYPES, HEAP_BYTES_BYTES, readHeapBytes, type HeapBytes } from '../protocol/guard.ts';
 
 /** The guard as the main thread uses it; workers have a binding of their own. */
 export interface MainGuard {
@@ -7,6 +7,8 @@ export interface MainGuard {
   interrupt(slot: number): void;
   /** Number of the call that runs on this thread of the guard; 0: none. */
   running(slot: number): bigint;
+  /** Memory of the heaps of the images on this thread of the guard; the thread is not disturbed. */
+  heapBytes(slot: number): HeapBytes;
   /** Images bound in this process. */
   images(): number;
 }
@@ -20,11 +22,17 @@ export function installGuard(guardPath: string): MainGuard {
   const install = library.func(GUARD_PROTOTYPES.install) as () => number;
   const interrupt = library.func(GUARD_PROTOTYPES.interrupt) as (slot: number) => number;
   const running = library.func(GUARD_PROTOTYPES.running) as (slot: number) => number | bigint;
+  const heapBytes = library.func(GUARD_PROTOTYPES.heapBytes) as (slot: number, bytes: Buffer) => number;
+  const bytes = Buffer.alloc(HEAP_BYTES_BYTES);
   const images = library.func(GUARD_PROTOTYPES.images) as () => number;
   if (install() !== 0) throw new Error('The guard could not set its signal handlers up.');
   return {
     interrupt: slot => void interrupt(slot),
     running: slot => BigInt(running(slot)),
+    heapBytes(slot) {
+      if (heapBytes(slot, bytes) !== 0) bytes.fill(0);
+      return readHeapBytes(bytes);
+    },
     images,
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { FaultReport, BindFailure, RequestLogLine } from '../protocol/control.ts';
 import type { Reply, RequestParts } from '../protocol/frame.ts';
+import type { HeapBytes } from '../protocol/guard.ts';
 
 /** Why a request ended without a reply of its handler. */
 export type Failure =
@@ -65,8 +66,6 @@ export interface PoolFigures {
   readonly images: number;
   /** Worker threads, whether they have an image or not. */
   readonly threads: number;
-  /** Bytes of memory the heaps of the images occupy. */
-  readonly memoryBytes: number;
 }
 
 export interface RetireOutcome {
@@ -94,6 +93,9 @@ export interface HandlerPool {
   shrinkTo(images: number): void;
 
   figures(): PoolFigures;
+
+  /** Memory of the heaps of its images, as the system sees it. Microseconds for each image: nothing for every request. */
+  memory(): HeapBytes;
 
   /** Settles every request that was not started with `code`; those that were go on. */
   failWaiting(code: Failure): void;

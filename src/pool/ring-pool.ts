@@ -1,6 +1,7 @@
 import { monotonicNowMs } from '../protocol/clock.ts';
 import type { BindFailure } from '../protocol/control.ts';
 import type { RequestParts } from '../protocol/frame.ts';
+import { sumHeapBytes, type HeapBytes } from '../protocol/guard.ts';
 import type { ImageSpec, WorkerToMain } from '../protocol/worker.ts';
 import type { Doorbell, DoorbellSource } from './doorbell.ts';
 import type { MainGuard } from './guard.ts';
@@ -111,8 +112,13 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       inFlight: this.#requests.size,
       images: this.#workers.live - this.#workers.count('binding'),
       threads: this.#workers.threads,
-      memoryBytes: 0,
     };
+  }
+
+  memory(): HeapBytes {
+    const { guard } = this.#options;
+    const slots = [...this.#workers].map(({ slot }) => slot).filter(slot => slot !== null);
+    return sumHeapBytes(slots.map(slot => guard.heapBytes(slot)));
   }
 
   failWaiting(code: Failure): void {

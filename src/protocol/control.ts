@@ -6,7 +6,7 @@
  * its own state equal to it. So applying a commit twice, or one that was also part of `start`, does no harm.
  */
 import type { Settings } from '../config.ts';
-import type { Fault, HandlerLogLine } from './guard.ts';
+import type { Fault, HandlerLogLine, HeapBytes } from './guard.ts';
 
 /** What a gateway process has to know of a generation to load it. */
 export interface GenerationSpec {
@@ -206,7 +206,7 @@ export interface ProcessFigures {
   readonly cpuSeconds: number;
 }
 
-export interface GenerationFigures {
+export interface GenerationFigures extends HeapBytes {
   readonly endpoint: string;
   readonly generation: number;
   readonly state: 'serving' | 'draining' | 'prepared';
@@ -214,11 +214,9 @@ export interface GenerationFigures {
   readonly inFlight: number;
   readonly requests: number;
   readonly images: number;
-  /** Bytes of memory the heaps of its images occupy. */
-  readonly memoryBytes: number;
 }
 
-export interface EndpointFigures {
+export interface EndpointFigures extends HeapBytes {
   readonly endpoint: string;
   readonly inFlight: number;
   readonly queueLength: number;
@@ -233,8 +231,6 @@ export interface EndpointFigures {
   readonly rejected: Readonly<Record<string, number>>;
   /** Log lines that were dropped, because a worker thread may write only so many a second. */
   readonly logLinesDropped: number;
-  /** Bytes of memory the heaps of its images occupy. */
-  readonly memoryBytes: number;
   readonly duration: Histogram;
 }
 

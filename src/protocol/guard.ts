@@ -6,8 +6,8 @@
 /** Version of the C ABI between gateway and image; the exported `handler_abi` of a library must equal it. */
 export const ABI_VERSION = 1;
 
-/** Entry points of an image, in the order the guard numbers them. */
-export const ENTRY = { init: 0, entry: 1, resume: 2, cancel: 3, fetch: 4, end: 5 } as const;
+/** Entry points of an image, in the order the guard numbers them. A library may lack `trim`: calling it then does nothing. */
+export const ENTRY = { init: 0, entry: 1, resume: 2, cancel: 3, fetch: 4, end: 5, trim: 6 } as const;
 
 /** What `guard_call` returns when the call ended in a fault; the report says which. Smallest i64. */
 export const CALL_FAULTED = -(2n ** 63n);
@@ -30,9 +30,35 @@ export const GUARD_PROTOTYPES = {
   running: 'uint64_t guard_running(int slot)',
   /** Takes the log lines the images of `slot` wrote during the last call; bytes written to `out`. */
   takeLog: 'size_t guard_take_log(int slot, uint8_t* out, size_t cap)',
+  /** Any thread: memory of the heaps of the images of `slot`, see readHeapBytes. 0, or -1 when there is no such slot. */
+  heapBytes: 'int guard_heap_bytes(int slot, uint8_t* bytes)',
   /** Images bound in this process. */
   images: 'int guard_images()',
 } as const;
+
+/** What `guard_heap_bytes` writes: two u64, bytes the heaps occupy and bytes they may occupy at most. */
+export const HEAP_BYTES_BYTES = 16;
+
+export interface HeapBytes {
+  /** Bytes of memory the heaps of images occupy. */
+  readonly memoryBytes: number;
+  /** Most bytes they may occupy. */
+  readonly memoryLimitBytes: number;
+}
+
+export function readHeapBytes(bytes: Buffer): HeapBytes {
+  return { memoryBytes: Number(bytes.readBigUInt64LE(0)), memoryLimitBytes: Number(bytes.readBigUInt64LE(8)) };
+}
+
+/** Of several images together. */
+export function sumHeapBytes(all: Iterable<HeapBytes>): HeapBytes {
+  let [memoryBytes, memoryLimitBytes] = [0, 0];
+  for (const heaps of all) {
+    memoryBytes += heaps.memoryBytes;
+    memoryLimitBytes += heaps.memoryLimitBytes;
+  }
+  return { memoryBytes, memoryLimitBytes };
+}
 
 export const BIND_ERRORS: Readonly<Record<number, string>> = {
   [-1]: 'open_failed',

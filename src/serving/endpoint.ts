@@ -1,5 +1,6 @@
 import type { EndpointFigures, EndpointSpec, GenerationFigures } from '../protocol/control.ts';
 import type { RequestParts } from '../protocol/frame.ts';
+import { sumHeapBytes } from '../protocol/guard.ts';
 import type { Invocation, Outcome } from '../pool/handler-pool.ts';
 import { EndpointCounters } from './endpoint-counters.ts';
 import type { Generation } from './generation.ts';
@@ -38,12 +39,13 @@ export class Endpoint {
     return sum(this.draining.keys(), generation => generation.inFlight);
   }
 
-  figures(): EndpointFigures {
+  /** `generations`: the figures of all of them, if they are known already; memory takes a while to look at. */
+  figures(generations = this.generationFigures()): EndpointFigures {
     return {
       endpoint: this.id,
-      inFlight: sum(this.generations, generation => generation.inFlight),
+      inFlight: sum(generations, generation => generation.inFlight),
       queueLength: sum(this.generations, generation => generation.queueLength),
-      memoryBytes: sum(this.generations, generation => generation.memoryBytes),
+      ...sumHeapBytes(generations),
       ...this.counters.snapshot(),
     };
   }

@@ -1,5 +1,6 @@
 import type { BindFailure, GatewayEvent, GenerationFigures, GenerationSpec } from '../protocol/control.ts';
 import type { RequestParts } from '../protocol/frame.ts';
+import { sumHeapBytes, type HeapBytes } from '../protocol/guard.ts';
 import type {
   Failure,
   HandlerPool,
@@ -128,13 +129,6 @@ export class Generation implements ThreadHolder {
     return inFlight;
   }
 
-  /** Bytes of memory the heaps of its images occupy. */
-  get memoryBytes(): number {
-    let bytes = this.#live?.pool.figures().memoryBytes ?? 0;
-    for (const pool of this.#leaving.keys()) bytes += pool.figures().memoryBytes;
-    return bytes;
-  }
-
   get queueLength(): number {
     return this.#live?.pool.figures().queueLength ?? 0;
   }
@@ -226,8 +220,14 @@ export class Generation implements ThreadHolder {
       inFlight: this.inFlight,
       requests: this.#requests,
       images: this.images,
-      memoryBytes: this.memoryBytes,
+      ...this.#memory(),
     };
+  }
+
+  #memory(): HeapBytes {
+    const pools = [...this.#leaving.keys()];
+    if (this.#live !== null) pools.push(this.#live.pool);
+    return sumHeapBytes(pools.map(pool => pool.memory()));
   }
 
   #enter(next: GenerationState): void {

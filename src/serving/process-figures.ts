@@ -54,8 +54,11 @@ export class TrafficCounters {
 
 /** The figures of this process, as of now. */
 export function processFigures(deployment: Deployment, traffic: TrafficCounters): ProcessFigures {
-  const endpoints = [...deployment.endpoints];
-  const generations = endpoints.flatMap(endpoint => endpoint.generationFigures());
+  const endpoints = [...deployment.endpoints].map(endpoint => {
+    const generations = endpoint.generationFigures();
+    return { generations, figures: endpoint.figures(generations) };
+  });
+  const generations = endpoints.flatMap(endpoint => endpoint.generations);
   const pools = deployment.poolFactory?.figures() ?? { standbyThreads: 0, librariesMapped: 0 };
   const imagesPrepared = generations
     .filter(generation => generation.state === 'prepared')
@@ -67,7 +70,7 @@ export function processFigures(deployment: Deployment, traffic: TrafficCounters)
     librariesMapped: pools.librariesMapped - imagesPrepared,
     workerThreads: { serving: deployment.threadsUsed, standby: pools.standbyThreads },
     generations,
-    endpoints: endpoints.map(endpoint => endpoint.figures()),
+    endpoints: endpoints.map(endpoint => endpoint.figures),
     unrouted: traffic.unrouted,
     connections: traffic.connections,
     connectionsClosed: traffic.connectionsClosed,

@@ -1,4 +1,6 @@
 import type { ProcessId } from '../lifecycle/data-plane.ts';
+import type { Backtraces } from '../observe/backtrace/backtraces.ts';
+import { faultText } from '../observe/backtrace/fault-text.ts';
 import type { EventBus } from '../observe/events.ts';
 import type { HandlerLogs } from '../observe/handler-log.ts';
 import type { Logger } from '../observe/log.ts';
@@ -10,6 +12,7 @@ export interface GatewayEventSinks {
   readonly log: Logger;
   readonly handlerLogs: HandlerLogs;
   readonly events: EventBus;
+  readonly backtraces: Pick<Backtraces, 'trace'>;
 }
 
 /** Brings what gateway processes tell about requests, handlers and themselves to the logs and the event stream. */
@@ -40,17 +43,20 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
   }
 }
 
-function reportFault({ events, handlerLogs }: GatewayEventSinks, event: EventOf<'fault'>): void {
+function reportFault({ events, handlerLogs, backtraces }: GatewayEventSinks, event: EventOf<'fault'>): void {
   const { endpoint, generation, requestId, fault } = event;
-  events.publish({ type: 'fault', endpoint, generation, requestId, fault });
-  const message = fault.message ?? fault.kind;
-  handlerLogs.append(endpoint, { at: Date.now(), generation, requestId, level: 'error', message, fault });
+  const at = Date.now();
+  backtraces.trace(event, backtrace => {
+    const message = faultText(fault, backtrace);
+    events.publish({ type: 'fault', endpoint, generation, requestId, fault, backtrace, message });
+    handlerLogs.append(endpoint, { at, generation, requestId, level: 'error', message, fault, backtrace });
+  });
 }
 
 function reportHandlerLog({ log, handlerLogs }: GatewayEventSinks, event: EventOf<'handler_log'>): void {
   const { endpoint, generation } = event;
   for (const { at, requestId, level, message } of event.lines) {
-    handlerLogs.append(endpoint, { at, generation, requestId, level, message, fault: null });
+    handlerLogs.append(endpoint, { at, generation, requestId, level, message, fault: null, backtrace: null });
     log[level]({ event: 'handler_log', endpoint, generation, request_id: requestId }, message);
   }
 }

@@ -8,6 +8,7 @@ import type { Compiler, CompileProgress } from '../build/compiler.ts';
 import { createCompiler } from '../build/create-compiler.ts';
 import type { Settings } from '../config.ts';
 import { Lifecycle } from '../lifecycle/lifecycle.ts';
+import { Backtraces } from '../observe/backtrace/backtraces.ts';
 import { logEvents } from '../observe/event-log.ts';
 import { EventBus } from '../observe/events.ts';
 import { FigureLedger } from '../observe/figure-ledger.ts';
@@ -124,6 +125,7 @@ function createControlPlane(
     onProgress: progress => reportProgress(events, progress),
     log: observers.log,
   });
+  const backtraces = createBacktraces(store, compiler, events);
   const guard = new GuardSource(() => compiler.guardPath());
   const fleet = new Fleet({
     processes: settings.processes,
@@ -134,7 +136,7 @@ function createControlPlane(
     guard,
     events,
     figures,
-    onEvent: (process, event) => reportGatewayEvent(observers, process, event),
+    onEvent: (process, event) => reportGatewayEvent({ ...observers, backtraces }, process, event),
   });
   const lifecycle = new Lifecycle({
     store,
@@ -145,6 +147,20 @@ function createControlPlane(
     bakeMs: settings.bakeSecs * 1_000,
   });
   return { ...observers, store, compiler, fleet, lifecycle, guard };
+}
+
+function createBacktraces(store: Store, compiler: Compiler, events: EventBus): Backtraces {
+  const backtraces = new Backtraces({
+    digestOf: (endpoint, generation) => {
+      const build = store.generation(endpoint, generation)?.buildId;
+      return build === undefined ? null : (store.build(build)?.digest ?? null);
+    },
+    symbols: digest => compiler.symbols(digest),
+  });
+  events.subscribe(event => {
+    if (event.type === 'endpoint' && event.change === 'deleted') backtraces.forget(event.endpoint);
+  });
+  return backtraces;
 }
 
 /** The last phases of a build are events of their own, with the build or the error. */

@@ -90,6 +90,7 @@ test('answers are what the document says', async () => {
     level: 'info',
     message: 'hello',
     fault: null,
+    backtrace: null,
   });
   const calls: readonly [method: string, path: string, target: string, body?: unknown][] = [
     ['post', '/api/endpoints', '/endpoints', { name: 'a', id: 'a', path: '/a', dependencies: { regex: '1' } }],

@@ -16,7 +16,7 @@ test('a new endpoint is answered with every field, defaults included', async () 
   assert.equal(createdAt, updatedAt);
   assert.match(String(createdAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   const plain = { name: 'Hello you', domain: '*', path: '/hello', method: 'GET', description: '', dependencies: {} };
-  const unbuilt = { state: 'created', generation: null, build: null, last_error: null };
+  const unbuilt = { state: 'created', generation: null, build: null, last_error: null, memory_bytes: 0 };
   assert.deepEqual(rest, { ...plain, ...unbuilt, timeout_ms: null, drain_timeout_ms: null, threads: null });
 });
 
@@ -134,20 +134,22 @@ test('generations are listed newest first, with what live processes count', asyn
   await admin.plane.create('a');
   await admin.plane.deploy('a', 'one');
   await admin.plane.deploy('a', 'two');
-  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1, memoryBytes: 8192 };
+  const heaps = { memoryBytes: 8192, memoryLimitBytes: 1 << 20 };
+  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1, ...heaps };
   admin.figures = { ...NO_FIGURES, generations: [{ endpoint: 'a', generation: 2, ...counts }] };
   const data = (await admin.call('GET', '/endpoints/a/generations')).data as unknown as Record<string, unknown>[];
   assert.deepEqual(
-    data.map(({ generation, state, in_flight: inFlight, requests, outcome }) => [
+    data.map(({ generation, state, in_flight: inFlight, requests, memory_bytes: memoryBytes, outcome }) => [
       generation,
       state,
       inFlight,
       requests,
+      memoryBytes,
       outcome,
     ]),
     [
-      [2, 'serving', 2, 7, null],
-      [1, 'retired', 0, 0, 'drained'],
+      [2, 'serving', 2, 7, 8192, null],
+      [1, 'retired', 0, 0, 0, 'drained'],
     ],
   );
 });

@@ -19,6 +19,7 @@ function endpointFigures(change: Partial<EndpointFigures> = {}): EndpointFigures
     rejected: { queue_full: 11 },
     logLinesDropped: 13,
     memoryBytes: 4_096,
+    memoryLimitBytes: 65_536,
     duration: { counts: [7, ...counts.slice(1), 1], sum: 31.5 },
     ...change,
   };
@@ -55,6 +56,8 @@ const SAMPLES: readonly string[] = [
   'drain_duration_seconds_count 1',
   'compile_duration_seconds_count 4',
   'handler_log_lines_dropped_total{endpoint="a"} 13',
+  'handler_memory_bytes{endpoint="a"} 4096',
+  'handler_memory_limit_bytes{endpoint="a"} 65536',
   'requests_in_flight{endpoint="a"} 2',
   'queue_length{endpoint="a"} 3',
   'generations{state="loading"} 0',

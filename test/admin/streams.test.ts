@@ -23,6 +23,7 @@ const entry = (message: string, change: Partial<HandlerLogEntry> = {}): HandlerL
   level: 'info',
   message,
   fault: null,
+  backtrace: null,
   ...change,
 });
 
@@ -38,18 +39,27 @@ const FAULT = {
   trace: [],
 } as const;
 
+const BACKTRACE = [{ function: 'handler_a::handle', file: 'src/lib.rs', line: 5, offset: '0x12' }];
+
 test('recent lines and faults are given, oldest first, as many as are asked for', async () => {
   await using admin = await TestAdmin.open();
   await admin.plane.create('a');
   for (let index = 1; index <= 1_001; index += 1) admin.handlerLogs.append('a', entry(`line ${index}`));
-  admin.handlerLogs.append('a', entry('memory', { level: 'error', fault: FAULT }));
+  admin.handlerLogs.append('a', entry('memory', { level: 'error', fault: FAULT, backtrace: BACKTRACE }));
   const all = (await admin.call('GET', '/endpoints/a/logs')).data as unknown as Record<string, unknown>[];
   assert.equal(all.length, 1_000);
   assert.equal(all[0]?.['message'], 'line 3');
   const [line, fault] = (await admin.call('GET', '/endpoints/a/logs?limit=2')).data as unknown as object[];
   const when = { at: '2023-11-14T22:13:20.000Z', generation: 1, request_id: 'r1' };
-  assert.deepEqual(line, { ...when, kind: 'log', level: 'info', message: 'line 1001', fault: null });
-  assert.deepEqual(fault, { ...when, kind: 'fault', level: 'error', message: 'memory', fault: FAULT });
+  assert.deepEqual(line, { ...when, kind: 'log', level: 'info', message: 'line 1001', fault: null, backtrace: null });
+  assert.deepEqual(fault, {
+    ...when,
+    kind: 'fault',
+    level: 'error',
+    message: 'memory',
+    fault: FAULT,
+    backtrace: BACKTRACE,
+  });
 });
 
 test('followed logs begin with the recent lines and go on with new ones', async () => {
@@ -73,7 +83,15 @@ test('the event stream tells state changes, builds, swaps, generations and fault
   await plane.lifecycle.change('a', { code: 'fail' });
   await assert.rejects(plane.lifecycle.compile('a'));
   plane.events.publish({ type: 'build_progress', endpoint: 'a', phase: 'compiling', crate: 'serde' });
-  plane.events.publish({ type: 'fault', endpoint: 'a', generation: 1, requestId: 'r9', fault: FAULT });
+  plane.events.publish({
+    type: 'fault',
+    endpoint: 'a',
+    generation: 1,
+    requestId: 'r9',
+    fault: FAULT,
+    backtrace: BACKTRACE,
+    message: 'memory',
+  });
   const text = await readUntil(response, /event: fault/);
   const events = [...text.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map(([, name, data]) => {
     const json = JSON.parse(data ?? '') as Record<string, string | undefined>;

@@ -21,7 +21,7 @@ function fakeToolchain(script: string, timeoutMs = 60_000) {
   return {
     folder,
     cargo,
-    build: () => cargo.build({ folder, library: 'handler_x' }),
+    build: () => cargo.build({ folder, target: 'handler_x' }),
     read: (name: string) => readFileSync(join(folder, name), 'utf8'),
     async [Symbol.asyncDispose]() {
       await cargo.close();
@@ -41,7 +41,7 @@ test('without cargo the message says what is missing and how to get it, and the 
   const folder = mkdtempSync(join(tmpdir(), 'edge-gateway-cargo-'));
   const cargo = new Cargo({ environment: { PATH: '/nowhere', HOME: folder }, timeoutMs: 1_000 });
   for (let attempt = 0; attempt < 2; attempt += 1) {
-    const failure = await failureOf(cargo.build({ folder, library: 'handler_x' }));
+    const failure = await failureOf(cargo.build({ folder, target: 'handler_x' }));
     assert.equal(failure.code, 'toolchain_missing');
     assert.match(
       failure.message,
@@ -61,7 +61,7 @@ test('cargo is asked offline first, and once more with the network only when it 
   await using fake = fakeToolchain(
     `echo "$*" >> $FOLDER/calls; case "$*" in *--offline*) echo "no such crate" >&2; exit 101;; esac; echo '${ARTIFACT}'`,
   );
-  assert.equal((await fake.build()).libraryPath, '/built/libhandler_x.so');
+  assert.equal((await fake.build()).productPath, '/built/libhandler_x.so');
   const calls = fake.read('calls').trim().split('\n');
   assert.deepEqual(
     calls.map(call => call.includes('--offline')),
@@ -111,7 +111,7 @@ test('a full disk and a missing linker are not blamed on the code', async () => 
 
 test('lines that are not what cargo prints are passed over', async () => {
   await using fake = fakeToolchain(`echo garbage; echo '{"reason":1}'; echo '[]'; echo '${ARTIFACT}'`);
-  assert.equal((await fake.build()).libraryPath, '/built/libhandler_x.so');
+  assert.equal((await fake.build()).productPath, '/built/libhandler_x.so');
 });
 
 test('a cargo that ends well without a library is a failure that says so', async () => {

@@ -30,7 +30,7 @@ serde_json = "1"
 opt-level = 3
 lto = "off"
 incremental = true
-strip = true
+debug = "limited"
 
 [workspace]
 `,

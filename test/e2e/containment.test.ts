@@ -108,13 +108,13 @@ for (const { op, waiting, answer } of BYSTANDERS) {
 }
 
 test('a handler that writes without end: its lines are dropped past so many a second, and counted', async () => {
-  const isNotice = (line: LogLine): boolean =>
-    /^\d+ log lines were dropped: one thread may write 1000 a second/.test(String(line['msg']));
-  const notice = await eventually('lines are dropped', async () => {
+  // Endless printing has had its own lines dropped before.
+  const isNotice = ({ endpoint, msg }: LogLine): boolean =>
+    endpoint === 'kit' && /^\d+ log lines were dropped: one thread may write 1000 a second/.test(String(msg));
+  await eventually('lines are dropped', async () => {
     await gateway.fetch(misdeedPath('kit', { op: 'print', n: 900 }));
-    return gateway.lines.find(isNotice);
+    return gateway.lines.some(isNotice);
   });
-  assert.equal(notice['endpoint'], 'kit');
   const dropped = /handler_log_lines_dropped_total\{endpoint="kit"\} (\d+)/.exec(await gateway.metrics());
   assert.ok(Number(dropped?.[1]) > 0);
 });

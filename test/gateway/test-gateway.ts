@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DataPlaneSettings, EndpointSpec, GatewayEvent, RouteSpec } from '../../src/protocol/control.ts';
 import { DataPlane } from '../../src/gateway/data-plane.ts';
+import type { CloseReason } from '../../src/serving/process-figures.ts';
 import { systemClock, type Clock } from '../../src/serving/clock.ts';
 import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
 import { eventually } from '../support/eventually.ts';
@@ -89,6 +90,12 @@ export class TestGateway {
 
   until(condition: () => boolean): Promise<true> {
     return eventually(condition.toString(), condition);
+  }
+
+  /** Counts of connections that were closed against their client's will, without those that are 0. */
+  get closed(): Partial<Record<CloseReason, number>> {
+    const counts = Object.entries(this.plane.figures().connectionsClosed).filter(([, count]) => count > 0);
+    return Object.fromEntries(counts);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,6 +20,7 @@ export interface GuardLibrary {
   interrupt(slot: number): number;
   running(slot: number): number | bigint;
   takeLog(slot: number, output: Buffer, cap: number): number | bigint;
+  heapBytes(slot: number, bytes: Buffer): number;
   images(): number;
 }
 

@@ -35,7 +35,9 @@ export interface Commands {
   reopen(): number;
   niceness(): number;
   bind(path: string, limitMs: number): BindResult;
+  /** `path` may have a query behind a question mark. */
   call(image: number, path: string, limitMs: number): CallResult;
+  trim(image: number): CallResult;
   resume(image: number): CallResult;
   cancel(image: number): CallResult;
   unbind(image: number, cleanMs: number): number;

@@ -32,12 +32,13 @@ const input = Buffer.alloc(4096);
 const report = Buffer.alloc(REPORT_BYTES);
 let output = Buffer.alloc(4096);
 
-function requestTo(path: string): RequestParts {
+function requestTo(url: string): RequestParts {
+  const [path = '', query = 'a=b'] = url.split('?');
   const rawHeaders = ['host', 'example.test', 'accept', '*/*'];
   return {
     method: 'GET',
     path,
-    query: 'a=b',
+    query,
     requestId: 'r',
     clientIp: '::1',
     rawHeaders,
@@ -77,6 +78,7 @@ const commands: Commands = {
     const image = guard.bind(slot, path, ARENA_BYTES, limitMs, report);
     return { image, message: reportMessage(report), fault: reportFault(report) };
   },
+  trim: image => enter(image, ENTRY.trim, 0, 2000),
   call: (image, path, limitMs) =>
     enter(image, ENTRY.entry, writeRequestFrame(input, 0, requestTo(path), 1, 0), limitMs),
   resume: image => enter(image, ENTRY.resume, writeResumeFrame(input, 1, 1, 0, null), 0),

@@ -27,7 +27,7 @@ test('two threads have slots of their own', async () => {
 test('a thread lets the main thread go first, and no more so when it opens again', async () => {
   const thread = bench.startThread();
   const niceness = await thread.run('niceness');
-  assert.equal(niceness, Math.min(19, getPriority() + 10));
+  assert.equal(niceness, Math.min(19, getPriority() + 7));
   await thread.run('reopen');
   assert.equal(await thread.run('niceness'), niceness);
   assert.ok(getPriority() < niceness, 'the main thread stays as it was');

@@ -37,6 +37,29 @@ test('faults, panics and recycles are counted per endpoint, over its generations
   assert.equal(h.eventsOf('fault').length, 4);
 });
 
+test('memory is told for each generation, and for the endpoint over all of them', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1), spec('b', 1));
+  h.request('a');
+  h.deployment.commit('a', spec('a', 2));
+  await h.deployment.prepare(spec('a', 3));
+  const { generations, endpoints } = processFigures(h.deployment, new TrafficCounters());
+  const told = generations.map(({ endpoint, state, memoryBytes }) => [endpoint, state, memoryBytes]);
+  assert.deepEqual(told.toSorted(), [
+    ['a', 'draining', 4_096],
+    ['a', 'prepared', 4_096],
+    ['a', 'serving', 4_096],
+    ['b', 'serving', 4_096],
+  ]);
+  assert.deepEqual(
+    endpoints.map(({ endpoint, memoryBytes, memoryLimitBytes }) => [endpoint, memoryBytes, memoryLimitBytes]),
+    [
+      ['a', 3 * 4_096, 3 * 65_536],
+      ['b', 4_096, 65_536],
+    ],
+  );
+});
+
 test('a suspect pool asks for the process to be replaced', async () => {
   const h = new Harness();
   await h.start(spec('a', 1));

@@ -4,6 +4,7 @@
  */
 import type { BindFailure } from '../../src/protocol/control.ts';
 import type { RequestParts } from '../../src/protocol/frame.ts';
+import type { HeapBytes } from '../../src/protocol/guard.ts';
 import type {
   Failure,
   HandlerPool,
@@ -81,9 +82,13 @@ export class ManualPool implements HandlerPool {
     this.images = Math.min(this.images, images);
   }
 
+  memory(): HeapBytes {
+    return { memoryBytes: this.images * 4_096, memoryLimitBytes: this.images * 65_536 };
+  }
+
   figures(): PoolFigures {
     const queueLength = this.#waiting.size;
-    return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images, memoryBytes: 0 };
+    return { queueLength, inFlight: this.#requests.size, images: this.images, threads: this.images };
   }
 
   failWaiting(code: Failure): void {

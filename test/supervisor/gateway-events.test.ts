@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import pino from 'pino';
+import { Backtraces } from '../../src/observe/backtrace/backtraces.ts';
 import { logEvents } from '../../src/observe/event-log.ts';
+import { unknownFrame } from '../../src/observe/backtrace/symbol-table.ts';
 import { EventBus } from '../../src/observe/events.ts';
 import { HandlerLogs } from '../../src/observe/handler-log.ts';
 import type { GatewayEvent } from '../../src/protocol/control.ts';
@@ -20,7 +22,8 @@ function observers() {
   const log = pino({ level: 'debug', base: null, formatters: { level: label => ({ level: label }) } }, write);
   const events = new EventBus();
   logEvents(events, log);
-  const sinks = { log, events, handlerLogs: new HandlerLogs() };
+  const backtraces = new Backtraces({ digestOf: () => null, symbols: async () => null });
+  const sinks = { log, events, handlerLogs: new HandlerLogs(), backtraces };
   return { lines, sinks, report: (event: GatewayEvent) => reportGatewayEvent(sinks, 7, event) };
 }
 
@@ -33,7 +36,7 @@ test("a handler's lines are logged with endpoint, generation and request, and ke
   const named = { endpoint: 'a', generation: 3, request_id: 'r1' };
   assert.deepEqual(logged, { level: 'warn', event: 'handler_log', ...named, msg: 'careful' });
   assert.deepEqual(sinks.handlerLogs.recent('a'), [
-    { at: 5, generation: 3, requestId: 'r1', level: 'warn', message: 'careful', fault: null },
+    { at: 5, generation: 3, requestId: 'r1', level: 'warn', message: 'careful', fault: null, backtrace: null },
   ]);
 });
 
@@ -47,6 +50,17 @@ test('a fault is an error line with its request, and one of the lines of its han
     ['error', 'r2', 'boom at src/lib.rs:3'],
   );
   assert.equal(sinks.handlerLogs.recent('a')[0]?.fault?.kind, 'panic');
+});
+
+test('a fault without symbols is told as what it was, with its offsets', () => {
+  const { lines, sinks, report } = observers();
+  const fault = { ...faultOf('memory'), address: 'dead', trace: [0x1234, 0x99], message: null };
+  report({ kind: 'fault', endpoint: 'a', generation: 3, requestId: 'r2', fault });
+  const message = 'memory fault at address 0xdead at offset 0x1234 of the library';
+  const backtrace = [0x1234, 0x99].map(unknownFrame);
+  assert.deepEqual([lines[0]?.['msg'], lines[0]?.['backtrace']], [message, backtrace]);
+  const [entry] = sinks.handlerLogs.recent('a');
+  assert.deepEqual([entry?.message, entry?.backtrace, entry?.fault], [message, backtrace, fault]);
 });
 
 test('public requests are one line each', () => {

@@ -35,3 +35,9 @@ export const kit = (): EndpointOptions => ({
 });
 
 export const example = (name: string): string => readFileSync(join(ROOT, 'handlers', `${name}.rs`), 'utf8');
+
+/** The handler that takes memory in every way: `?op=` says which. */
+export const memory = (): EndpointOptions => ({
+  code: readFileSync(join(ROOT, 'test/fixtures/memory.rs'), 'utf8'),
+  method: 'ANY',
+});

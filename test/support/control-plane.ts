@@ -99,6 +99,7 @@ export class FakeDataPlane implements DataPlane {
         requests: 5,
         images: 1,
         memoryBytes: 0,
+        memoryLimitBytes: 0,
         asleep: false,
       };
     });
@@ -125,6 +126,10 @@ export class FakeCompiler implements Compiler {
 
   async artifactPath(digest: string): Promise<string | null> {
     return this.missing.has(digest) ? null : `/artifacts/${digest}.so`;
+  }
+
+  async symbols(): Promise<null> {
+    return null;
   }
 
   async guardPath(): Promise<string> {

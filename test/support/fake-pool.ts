@@ -1,7 +1,7 @@
 /** Handler pools without threads and native code: handlers are functions of the test's own process. */
 import type { BindFailure } from '../../src/protocol/control.ts';
 import type { Reply, RequestParts } from '../../src/protocol/frame.ts';
-import { faultOf } from '../../src/protocol/guard.ts';
+import { faultOf, type HeapBytes } from '../../src/protocol/guard.ts';
 import type {
   Failure,
   HandlerPool,
@@ -100,9 +100,13 @@ export class FakePool implements HandlerPool {
     this.#images = Math.min(this.#images, Math.max(1, images));
   }
 
+  memory(): HeapBytes {
+    return { memoryBytes: this.#images * 4_096, memoryLimitBytes: this.#images * 65_536 };
+  }
+
   figures(): PoolFigures {
     const inFlight = this.#queue.size + this.#running.size;
-    return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images, memoryBytes: 0 };
+    return { queueLength: this.#queue.size, inFlight, images: this.#images, threads: this.#images };
   }
 
   failWaiting(code: Failure): void {

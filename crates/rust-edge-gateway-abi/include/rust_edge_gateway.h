@@ -2,7 +2,7 @@
  * The C ABI between Rust Edge Gateway and a handler library, version 1: what a library in any language has to export,
  * and the frames that go in and out. The same in Rust: crate rust-edge-gateway-abi.
  *
- * A library exports `handler_abi` and the six entry points declared below. It is loaded as a private copy for every
+ * A library exports `handler_abi` and the entry points declared below. It is loaded as a private copy for every
  * worker thread, called by that thread only, and thrown away after any fault, so it needs no locks and no clean-up after
  * errors. Everything is little-endian; frames have no padding.
  *
@@ -62,6 +62,9 @@ struct gateway_host {
     /* Where the running call is: the frames of the library's own code, innermost first, each as the offset in the library
      * of an address within its call. At most 64; gives how many were written to `offsets`, which has room for capacity. */
     size_t (*trace)(void *image, uint64_t *offsets, size_t capacity);
+    /* Gives the whole pages among `len` bytes from `start` on, a part of the arena, back to the system: they read as zero
+     * afterwards, and occupy no memory until they are written to again. 0; or an errno, and nothing has changed. */
+    int32_t (*release)(void *image, uint8_t *start, size_t len);
 };
 
 /*
@@ -84,6 +87,9 @@ GATEWAY_EXPORT int64_t handler_cancel(const uint8_t *in, size_t len, uint8_t *ou
 GATEWAY_EXPORT int64_t handler_fetch(const uint8_t *in, size_t len, uint8_t *out, size_t cap);
 /* Last call of a clean end; no input, no output. */
 GATEWAY_EXPORT int64_t handler_end(const uint8_t *in, size_t len, uint8_t *out, size_t cap);
+/* A library may leave this one out. Called when there is nothing else to do, once in a while when requests come, and twice
+ * after the last one: a good moment to `release` memory that was not needed since the call before. No input, no output. */
+GATEWAY_EXPORT int64_t handler_trim(const uint8_t *in, size_t len, uint8_t *out, size_t cap);
 
 /*
  * A request frame: this, then a u16 name length and a u16 value length for each header and then for each parameter, then
@@ -171,7 +177,7 @@ struct gateway_operation_cancel {
 enum gateway_operation_kind { GATEWAY_OPERATION_SLEEP = 1 };
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-_Static_assert(sizeof(struct gateway_host) == 88, "host table");
+_Static_assert(sizeof(struct gateway_host) == 96, "host table");
 _Static_assert(sizeof(struct gateway_request) == 36, "request frame");
 _Static_assert(sizeof(struct gateway_resume) == 16, "resume frame");
 _Static_assert(sizeof(struct gateway_reply) == 24, "reply record");

@@ -35,6 +35,9 @@ pub struct HostTable {
     /// Where the running call is: the frames of the image's own code, innermost first, each as the offset in the library
     /// of an address within its call. How many were written to `offsets`, which has room for `capacity`.
     pub trace: unsafe extern "C" fn(image: *mut c_void, offsets: *mut u64, capacity: usize) -> usize,
+    /// Gives the whole pages among `len` bytes from `start` on, a part of the arena, back to the system: they read as zero
+    /// afterwards, and occupy no memory until they are written to again. 0; or an errno, and nothing has changed.
+    pub release: unsafe extern "C" fn(image: *mut c_void, start: *mut u8, len: usize) -> i32,
 }
 
 /// Most frames the host tells of in [`HostTable::trace`], and reads from a panic record.

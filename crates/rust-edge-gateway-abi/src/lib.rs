@@ -26,7 +26,7 @@ pub const ABI_SYMBOL: &str = "handler_abi";
 /// by `handler_fetch` with a larger output.
 pub type EntryPoint = unsafe extern "C" fn(*const u8, usize, *mut u8, usize) -> i64;
 
-/// Names of the entry points, in the order the guard numbers them.
+/// Names of the entry points that every library has, in the order the guard numbers them.
 ///
 /// | name | input | does |
 /// | --- | --- | --- |
@@ -44,3 +44,13 @@ pub const ENTRY_POINTS: [&str; 6] = [
     "handler_fetch",
     "handler_end",
 ];
+
+/// Names of the entry points that a library may have; their numbers follow those of [`ENTRY_POINTS`].
+///
+/// | name | input | does |
+/// | --- | --- | --- |
+/// | `handler_trim` | nothing | gives memory back that has not been needed since the last such call; no output |
+///
+/// The host calls `handler_trim` when it has nothing else for the image to do: once in a while when requests come, and
+/// twice after the last one.
+pub const OPTIONAL_ENTRY_POINTS: [&str; 1] = ["handler_trim"];

@@ -6,7 +6,7 @@ use core::ffi::{c_char, CStr};
 use std::sync::OnceLock;
 
 use crate::image::{self, Buffers};
-use crate::image_table as images;
+use crate::image_table::{self as images, HeapBytes};
 use crate::report::Report;
 use crate::slot::{slot_at, Slot};
 use crate::switch::CALL_FAULTED;
@@ -166,6 +166,24 @@ pub extern "C" fn guard_running(slot: i32) -> u64 {
 pub unsafe extern "C" fn guard_take_log(slot: i32, output: *mut u8, output_cap: usize) -> usize {
     // SAFETY: the caller's promise.
     own_slot(slot).map_or(0, |slot| unsafe { slot.log.take(output, output_cap) })
+}
+
+/// Any thread: memory of the heaps of the images bound in `slot`, as two little-endian u64 in `bytes`: what they occupy,
+/// and what they may occupy at most. 0, or -1 when there is no such slot.
+///
+/// # Safety
+/// `bytes` is valid for writes of 16 bytes.
+#[no_mangle]
+pub unsafe extern "C" fn guard_heap_bytes(slot: i32, bytes: *mut u8) -> i32 {
+    let Some(slot) = slot_at(slot) else { return FAILED };
+    let HeapBytes { resident, limit } = images::heap_bytes(slot);
+    // SAFETY: the caller's promise; any alignment will do.
+    unsafe {
+        bytes
+            .cast::<[u64; 2]>()
+            .write_unaligned([resident as u64, limit as u64])
+    };
+    OK
 }
 
 /// Any thread: images bound in this process.

@@ -86,6 +86,7 @@ pub fn table(arena: &Mapping) -> HostTable {
         log,
         hold: AtomicU32::new(0),
         trace,
+        release,
     }
 }
 
@@ -240,6 +241,14 @@ unsafe extern "C" fn trace(image: *mut c_void, offsets: *mut u64, capacity: usiz
         unsafe { offsets.add(at).write_unaligned(offset) };
     }
     len
+}
+
+unsafe extern "C" fn release(image: *mut c_void, start: *mut u8, len: usize) -> i32 {
+    // SAFETY: called by the image, on its thread.
+    let image = unsafe { image_at(image) };
+    let _hold = Hold::raise(image);
+    let start = start as usize;
+    image.arena().release(start..start.saturating_add(len))
 }
 
 fn leave_call(image: &Image, kind: FaultKind, code: i32) -> ! {

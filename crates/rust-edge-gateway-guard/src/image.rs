@@ -89,7 +89,7 @@ impl Buffers {
 pub struct Image {
     slot: &'static Slot,
     library: Library,
-    entry_points: Vec<EntryPoint>,
+    entry_points: Vec<Option<EntryPoint>>,
     code: Code,
     arena: Mapping,
     table: HostTable,
@@ -109,12 +109,17 @@ impl Image {
         &self.belongings
     }
 
+    pub fn arena(&self) -> &Mapping {
+        &self.arena
+    }
+
     /// Opens the library at `path`. Nothing of it has run yet.
     fn open(slot: &'static Slot, path: &CStr, arena_bytes: usize) -> Result<Box<Image>, BindError> {
         let library = Library::open(path).map_err(BindError::Library)?;
         let entry_points = library.entry_points().map_err(BindError::Library)?;
-        let code = code_around(entry_points.first().map_or(0, |entry| *entry as usize));
+        let code = code_around(entry_points.iter().flatten().next().map_or(0, |entry| *entry as usize));
         let arena = Mapping::new(RED_ZONE_BYTES, arena_bytes, RED_ZONE_BYTES).ok_or(BindError::OutOfAddressSpace)?;
+        arena.use_small_pages();
         let table = host::table(&arena);
         let belongings = Belongings::new();
         Ok(Box::new(Image {
@@ -148,16 +153,18 @@ impl Image {
         }
     }
 
-    /// Calls entry point number `entry` on the slot's stack. After a fault nothing of the image may run any more.
+    /// Calls entry point number `entry` on the slot's stack; 0 when the library may lack it and does. After a fault nothing
+    /// of the image may run any more.
     ///
     /// # Safety
     /// On the slot's thread, outside of any call; `buffers` are valid for what the entry point does with them.
     pub unsafe fn call(&self, entry: usize, buffers: &Buffers, limit_ms: u32) -> Result<i64, Fault> {
         let slot = self.slot;
-        let Some(&entry_point) = self.entry_points.get(entry) else {
+        let Some(&known) = self.entry_points.get(entry) else {
             slot.trace.clear();
             return Err(slot.new_fault(FaultKind::Abort));
         };
+        let Some(entry_point) = known else { return Ok(0) };
         slot.text.set(self.code.text);
         slot.library_base.set(self.code.base);
         slot.hold.set(&self.table.hold);

@@ -6,7 +6,7 @@ use core::ptr;
 use std::ffi::CString;
 
 use libc::{dl_phdr_info, Dl_info, PF_X, PT_LOAD, RTLD_LOCAL, RTLD_NOLOAD, RTLD_NOW};
-use rust_edge_gateway_abi::{EntryPoint, ABI_SYMBOL, ABI_VERSION, ENTRY_POINTS};
+use rust_edge_gateway_abi::{EntryPoint, ABI_SYMBOL, ABI_VERSION, ENTRY_POINTS, OPTIONAL_ENTRY_POINTS};
 
 use crate::mapping::Span;
 
@@ -67,19 +67,25 @@ impl Library {
         )))
     }
 
-    /// The entry points, in the order they are numbered.
-    pub fn entry_points(&self) -> Result<Vec<EntryPoint>, LibraryError> {
-        ENTRY_POINTS.iter().map(|name| self.entry_point(name)).collect()
+    /// The entry points, in the order they are numbered; `None`: one that a library may have, and this one has not.
+    pub fn entry_points(&self) -> Result<Vec<Option<EntryPoint>>, LibraryError> {
+        let needed = ENTRY_POINTS.iter().map(|name| self.needed_entry_point(name).map(Some));
+        let optional = OPTIONAL_ENTRY_POINTS.iter().map(|name| Ok(self.entry_point(name)));
+        needed.chain(optional).collect()
     }
 
-    fn entry_point(&self, name: &str) -> Result<EntryPoint, LibraryError> {
-        let symbol = self.symbol(name).ok_or_else(|| {
+    fn needed_entry_point(&self, name: &str) -> Result<EntryPoint, LibraryError> {
+        self.entry_point(name).ok_or_else(|| {
             LibraryError::SymbolMissing(format!(
                 "the library has no {name}; is there a function with #[handler]?"
             ))
-        })?;
+        })
+    }
+
+    fn entry_point(&self, name: &str) -> Option<EntryPoint> {
+        let symbol = self.symbol(name)?;
         // SAFETY: not null; the ABI, whose version was checked, says what it points to.
-        Ok(unsafe { transmute::<*mut c_void, EntryPoint>(symbol) })
+        Some(unsafe { transmute::<*mut c_void, EntryPoint>(symbol) })
     }
 
     fn symbol(&self, name: &str) -> Option<*mut c_void> {

@@ -2,7 +2,7 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import { answers, ok } from '../answers.ts';
-import { buildJson, endpointJson } from '../json.ts';
+import { buildJson, storedBuildJson } from '../json.ts';
 import type { AdminParts } from '../parts.ts';
 import { CompiledSchema, EndpointParameterSchema } from '../schemas.ts';
 
@@ -45,7 +45,6 @@ export function addBuildRoutes(app: OpenAPIHono, { store, lifecycle, log }: Admi
   function compiled(id: string): z.infer<typeof CompiledSchema> {
     const record = store.endpoint(id);
     if (record === null) throw new AdminError('endpoint_deleted');
-    const { state, build } = endpointJson(store, record);
-    return { state, build };
+    return { state: record.state, build: storedBuildJson(store, record.buildId) };
   }
 }

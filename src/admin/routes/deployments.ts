@@ -76,7 +76,7 @@ export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPl
   });
   app.openapi(undeploy, async c => {
     const record = await lifecycle.undeploy(c.req.valid('param').id);
-    return c.json(ok(endpointJson(store, record)), 200);
+    return c.json(ok(endpointJson(store, record, await dataPlane.figures())), 200);
   });
   app.openapi(generations, async c => {
     const { id } = c.req.valid('param');

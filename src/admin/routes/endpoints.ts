@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
-import type { EndpointChange, NewEndpoint } from '../../store/records.ts';
+import type { EndpointChange, EndpointRecord, NewEndpoint } from '../../store/records.ts';
 import { answers, envelope, ok } from '../answers.ts';
 import { endpointJson } from '../json.ts';
 import type { AdminParts } from '../parts.ts';
@@ -112,8 +112,9 @@ function changeOf(body: z.infer<typeof EndpointChangeSchema>): EndpointChange {
   return Object.fromEntries(given);
 }
 
-export function addEndpointRoutes(app: OpenAPIHono, { store, lifecycle }: AdminParts): void {
-  app.openapi(list, c => {
+export function addEndpointRoutes(app: OpenAPIHono, { store, lifecycle, dataPlane }: AdminParts): void {
+  const json = async (record: EndpointRecord) => endpointJson(store, record, await dataPlane.figures());
+  app.openapi(list, async c => {
     const { state, limit = PAGE_SIZE, cursor } = c.req.valid('query');
     const page = store.endpoints({
       ...(state === undefined ? {} : { state }),
@@ -122,21 +123,22 @@ export function addEndpointRoutes(app: OpenAPIHono, { store, lifecycle }: AdminP
     });
     const shown = page.slice(0, limit);
     const last = page.length > limit ? shown.at(-1) : undefined;
+    const figures = await dataPlane.figures();
     const next = last === undefined ? null : encodeCursor(last.id);
-    return c.json({ ...ok(shown.map(record => endpointJson(store, record))), next_cursor: next }, 200);
+    return c.json({ ...ok(shown.map(record => endpointJson(store, record, figures))), next_cursor: next }, 200);
   });
   app.openapi(create, async c => {
     const record = await lifecycle.create(newEndpoint(c.req.valid('json')));
-    return c.json(ok(endpointJson(store, record)), 201);
+    return c.json(ok(await json(record)), 201);
   });
-  app.openapi(read, c => {
+  app.openapi(read, async c => {
     const record = store.endpoint(c.req.valid('param').id);
     if (record === null) throw new AdminError('endpoint_not_found');
-    return c.json(ok(endpointJson(store, record)), 200);
+    return c.json(ok(await json(record)), 200);
   });
   app.openapi(change, async c => {
     const record = await lifecycle.change(c.req.valid('param').id, changeOf(c.req.valid('json')));
-    return c.json(ok(endpointJson(store, record)), 200);
+    return c.json(ok(await json(record)), 200);
   });
   app.openapi(remove, async c => {
     const { id } = c.req.valid('param');

@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
 import { endpointsByState } from '../../observe/state-counts.ts';
+import { sumHeapBytes } from '../../protocol/guard.ts';
 import { answers, ok, textAnswers } from '../answers.ts';
 import type { AdminParts } from '../parts.ts';
 import { HealthSchema, StatsSchema } from '../schemas.ts';
@@ -51,6 +52,7 @@ async function statsJson(parts: AdminParts): Promise<z.infer<typeof StatsSchema>
     in_flight: figures.inFlight,
     worker_threads: figures.workerThreads.serving + figures.workerThreads.standby,
     libraries_mapped: figures.librariesMapped,
+    handler_memory_bytes: sumHeapBytes(figures.endpoints).memoryBytes,
     processes,
   };
 }

@@ -41,6 +41,9 @@ interface Generation extends Deployed {
 /** Which code a request was answered with, and by which generation of the endpoint's life. */
 export const labelOf = ({ code, generation }: Deployed): string => `${code} as generation ${generation}`;
 
+/** `bad` code no process can load, `half` only some. */
+const mayFailToLoad = (code: string | null): boolean => code !== null && /bad|half/.test(code);
+
 /** Past so many generations, older builds are no longer kept, and a rollback may find none. */
 const BUILDS_KEPT = 9;
 
@@ -177,10 +180,9 @@ export class EndpointModel {
 
   #judgeDeploy(call: Call, end: CallEnd, now: number): void {
     const candidates = this.#latestDuring(call.change?.begunAt ?? 0, now);
-    const isBad = (code: string | null): boolean => code?.includes('bad') === true;
     if (end.error === 'not_compiled' && candidates.includes(null)) return this.#withdraw(call);
-    if (end.error === 'load_failed' && candidates.some(isBad)) return this.#failToLoad(call);
-    const deployable = candidates.filter(code => code !== null && !isBad(code));
+    if (end.error === 'load_failed' && candidates.some(mayFailToLoad)) return this.#failToLoad(call);
+    const deployable = candidates.filter(code => code !== null && !code.includes('bad'));
     if (end.error !== null || end.deployed === null || !deployable.includes(end.deployed.code)) {
       return this.#wrong(call, end, `one of ${deployable.join(', ') || 'nothing'}`);
     }
@@ -192,6 +194,7 @@ export class EndpointModel {
       ({ generation, code, hasServed }) =>
         hasServed && generation < (this.serving?.generation ?? Infinity) && code !== this.serving?.code,
     );
+    if (end.error === 'load_failed' && mayFailToLoad(earlier?.code ?? null)) return this.#failToLoad(call);
     const mayBeGone = this.#generations.length > BUILDS_KEPT;
     if (end.error === 'no_earlier_generation' && (earlier === undefined || mayBeGone)) return this.#withdraw(call);
     if (end.error !== null || end.deployed === null || (end.deployed.code !== earlier?.code && !mayBeGone)) {
@@ -210,7 +213,7 @@ export class EndpointModel {
   }
 
   #failToLoad(call: Call): void {
-    this.#generations.push({ generation: this.#generations.length + 1, code: 'bad', hasServed: false });
+    this.#generations.push({ generation: this.#generations.length + 1, code: '', hasServed: false });
     this.#withdraw(call);
   }
 

@@ -46,8 +46,10 @@ export class SimulatedProcess {
     ({ deployment: this.deployment, factory: this.factory, clock: this.clock } = harness);
     this.factory.handler = (...call) => handlers.handle(this, ...call);
     this.factory.beforeBind = pool => handlers.beforeBind(pool);
-    this.factory.bindFailure = ({ artifactPath }) =>
-      artifactPath.includes('bad') ? { code: 'symbol_missing', message: 'it is bad' } : null;
+    this.factory.bindFailure = ({ endpoint, generation, artifactPath }) =>
+      artifactPath.includes('bad') || (artifactPath.includes('half') && this.#refuses(endpoint, generation))
+        ? { code: 'symbol_missing', message: 'it is bad' }
+        : null;
   }
 
   /** Sends a call before it returns; resolves with its answer, or with null when the process ended before. */
@@ -91,6 +93,12 @@ export class SimulatedProcess {
       this.#unanswered.clear();
       onEnd();
     });
+  }
+
+  /** Half of the processes cannot prepare some code; what is committed, all can bind. */
+  #refuses(id: string, generation: number): boolean {
+    const endpoint = [...this.deployment.endpoints].find(one => one.id === id);
+    return this.pid % 2 === 1 && endpoint?.prepared.has(generation) === true;
   }
 
   #tell(deliver: () => void): void {

@@ -33,7 +33,7 @@ const rollback = onEndpoint('roll back', (world, id) => world.rollback(id));
 const undeploy = onEndpoint('undeploy', (world, id) => world.undeploy(id));
 const remove = onEndpoint('delete', (world, id) => world.remove(id));
 const save = fc
-  .tuple(endpoint, fc.constantFrom('good', 'good', 'bad', 'limit'))
+  .tuple(endpoint, fc.constantFrom('good', 'good', 'bad', 'half', 'limit'))
   .map(([id, what]) => simple(`save ${what} ${id}`, world => world.save(id, what)));
 const ask = fc
   .tuple(endpoint, choice)
@@ -53,10 +53,10 @@ const advance = fc
   .tuple(choice, fc.constantFrom(100, 20_000, 31_000))
   .map(([process, ms]) => stepOf(`${ms} ms pass in process ${process}`, async world => world.advance(process, ms)));
 /** What a user mostly does, so that runs get somewhere: everything up to the deploy's own way to the processes. */
-const redeploy = endpoint.map(id =>
-  stepOf(`create, compile and deploy ${id}`, async world => {
+const redeploy = fc.tuple(endpoint, fc.constantFrom('good', 'good', 'half')).map(([id, what]) =>
+  stepOf(`create, compile and deploy ${what} ${id}`, async world => {
     if (!world.model(id).exists) await world.step(() => world.create(id));
-    await world.step(() => world.save(id, 'good'));
+    await world.step(() => world.save(id, what));
     await world.deliverAll();
     await world.step(() => world.compile(id));
     await world.step(() => world.openGate(world.gates.findIndex(gate => gate.endpoint === id)));

@@ -94,8 +94,8 @@ export class World implements Handlers, AsyncDisposable {
     });
   }
 
-  /** Saves other code, which may be `bad`, or another limit. */
-  save(id: string, what: 'good' | 'bad' | 'limit'): void {
+  /** Saves other code, which may be `bad` or `half`, or another limit. */
+  save(id: string, what: 'good' | 'bad' | 'half' | 'limit'): void {
     const change = what === 'limit' ? { threads: 1 + (this.#now % 4) } : { code: this.#newCode(what) };
     this.#call(id, 'save', async () => {
       await this.plane.lifecycle.change(id, change);

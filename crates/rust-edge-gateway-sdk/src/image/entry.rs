@@ -6,6 +6,7 @@ use std::panic::{catch_unwind, resume_unwind, set_hook, AssertUnwindSafe};
 
 use rust_edge_gateway_abi::{FaultKind, ABI_VERSION};
 
+use super::heap::Heap;
 use super::one_thread::OneThread;
 use super::runtime::{Runtime, Start};
 use super::{host, output, overrides, tls};
@@ -74,6 +75,12 @@ pub unsafe fn cancel(input: *const u8, len: usize, output: *mut u8, capacity: us
 pub unsafe fn fetch(_input: *const u8, _len: usize, output: *mut u8, capacity: usize) -> i64 {
     // SAFETY: the caller's promise.
     unsafe { call(output, capacity, |_| ()) }
+}
+
+/// Gives memory back that has not been needed since the last such call. No code of the handler runs.
+pub fn trim(heap: &Heap) -> i64 {
+    guarded(|| heap.trim());
+    0
 }
 
 /// Last call: drops the requests that are left, and what thread-locals hold.

@@ -22,6 +22,11 @@ macro_rules! __image {
             unsafe { $crate::image::entry::entry(input, len, output, capacity, $start) }
         }
 
+        #[unsafe(no_mangle)]
+        extern "C" fn handler_trim(_input: *const u8, _len: usize, _output: *mut u8, _capacity: usize) -> i64 {
+            $crate::image::entry::trim(&HEAP)
+        }
+
         $crate::__image!(@export handler_init => init);
         $crate::__image!(@export handler_resume => resume);
         $crate::__image!(@export handler_cancel => cancel);

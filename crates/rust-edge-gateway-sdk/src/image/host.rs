@@ -85,6 +85,12 @@ impl Host {
         offsets[..len].to_vec()
     }
 
+    /// Gives whole pages among `len` bytes of the arena from `start` on back to the system.
+    pub fn release(self, start: *mut u8, len: usize) {
+        // SAFETY: as in `create_key`; the host refuses what is not of the arena. An error says that nothing has changed.
+        unsafe { (self.0.release)(self.image(), start, len) };
+    }
+
     /// Records a log line.
     pub fn log(self, level: LogLevel, line: &[u8]) {
         // SAFETY: as in `create_key`; the line is only read during the call.

@@ -4,6 +4,7 @@
 //! Only [`__image!`](crate::__image), which `#[handler]` writes into the handler's library, makes this code take effect;
 //! a test binary that links the SDK keeps its own allocator and its own libc.
 
+mod arena;
 mod descriptors;
 pub mod entry;
 mod exports;

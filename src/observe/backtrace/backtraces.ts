@@ -1,0 +1,122 @@
+/** Turns the traces of faults, offsets in a library, into functions and lines. */
+import PQueue from 'p-queue';
+import { LIMITS } from '../../config.ts';
+import type { Fault } from '../../protocol/guard.ts';
+import { LeastRecentMap } from './least-recent.ts';
+import { SymbolTable, unknownFrame, type Frame } from './symbol-table.ts';
+import { trimFrames } from './trim.ts';
+
+/** Innermost first. Without symbols its frames have offsets only. */
+export type Backtrace = readonly Frame[];
+
+export interface BacktraceSources {
+  /** Digest of the artifact a generation was loaded from; null: no longer known. May throw. */
+  digestOf(endpoint: string, generation: number): string | null;
+  /** Table of an artifact's symbols; null: there is none. Must not reject. */
+  symbols(digest: string): Promise<Buffer | null>;
+}
+
+export interface TracedFault {
+  readonly endpoint: string;
+  readonly generation: number;
+  readonly fault: Pick<Fault, 'kind' | 'trace'>;
+}
+
+type Tell = (backtrace: Backtrace) => void;
+
+interface Table {
+  /** undefined while it is being loaded. */
+  symbols: SymbolTable | null | undefined;
+  /** Faults that wait for it, in order; null: they have waited long enough, and those that come do not wait. */
+  waiting: (() => void)[] | null;
+}
+
+/** A fault that comes again is found here; each handler has a few places where it fails. */
+const BACKTRACES_KEPT = 1_024;
+const DIGESTS_KEPT = 4_096;
+const LOADS_AT_ONCE = 4;
+
+export class Backtraces {
+  readonly #sources: BacktraceSources;
+  readonly #timeoutMs: number;
+  readonly #digests = new LeastRecentMap<string, { readonly digest: string | null }>(DIGESTS_KEPT);
+  readonly #tables = new LeastRecentMap<string, Table>(LIMITS.symbolTablesKept);
+  /** A table that is being made may take its second; one that is read, some milliseconds. */
+  readonly #loads = new PQueue({ concurrency: LOADS_AT_ONCE });
+  #waiting = 0;
+  readonly #known = new LeastRecentMap<string, Backtrace>(BACKTRACES_KEPT);
+
+  constructor(sources: BacktraceSources, timeoutMs: number = LIMITS.symbolsTimeoutMs) {
+    this.#sources = sources;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Calls `tell` with the fault's backtrace: at once when it is known or the table of its artifact is in memory, as for
+   * nearly every fault but the first; else when the table is loaded, and within a second.
+   */
+  trace({ endpoint, generation, fault }: TracedFault, tell: Tell): void {
+    const digest = fault.trace.length === 0 ? null : this.#digestOf(endpoint, generation);
+    if (digest === null) return tell(fault.trace.map(unknownFrame));
+    const key = `${digest} ${fault.kind} ${fault.trace.join(' ')}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return tell(known);
+    const table = this.#tables.get(digest) ?? this.#load(digest);
+    const describe = (): void => tell(this.#describe(key, table.symbols ?? null, fault));
+    const mayWait = table.symbols === undefined && table.waiting !== null && this.#waiting < LIMITS.faultsWaitingMax;
+    if (!mayWait) return describe();
+    this.#waiting += 1;
+    table.waiting?.push(describe);
+  }
+
+  /** An endpoint of the same name may come, with generations of the same numbers. */
+  forget(endpoint: string): void {
+    this.#digests.deleteWhere(key => key.startsWith(`${endpoint} `));
+  }
+
+  #digestOf(endpoint: string, generation: number): string | null {
+    const key = `${endpoint} ${generation}`;
+    const known = this.#digests.get(key);
+    if (known !== undefined) return known.digest;
+    try {
+      const digest = this.#sources.digestOf(endpoint, generation);
+      this.#digests.set(key, { digest });
+      return digest;
+    } catch {
+      // A store that cannot be read tells of it wherever it matters.
+      return null;
+    }
+  }
+
+  #load(digest: string): Table {
+    const table: Table = { symbols: undefined, waiting: [] };
+    this.#tables.set(digest, table);
+    const timer = setTimeout(() => this.#tellWaiting(table), this.#timeoutMs);
+    void this.#loads.add(async () => {
+      // Others may have taken its place in memory while it waited for its turn.
+      const isWanted = table.waiting !== null || this.#tables.get(digest) === table;
+      const bytes = isWanted ? await this.#sources.symbols(digest) : null;
+      clearTimeout(timer);
+      table.symbols = bytes === null ? null : SymbolTable.read(bytes);
+      this.#tellWaiting(table);
+    });
+    return table;
+  }
+
+  #tellWaiting(table: Table): void {
+    const waiting = table.waiting ?? [];
+    table.waiting = null;
+    this.#waiting -= waiting.length;
+    for (const describe of waiting) describe();
+  }
+
+  #describe(key: string, symbols: SymbolTable | null, { kind, trace }: TracedFault['fault']): Backtrace {
+    if (symbols === null) return trace.map(unknownFrame);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const frames = trace.flatMap(offset => symbols.framesAt(offset));
+    const backtrace = trimFrames(kind, frames);
+    this.#known.set(key, backtrace);
+    return backtrace;
+  }
+}
