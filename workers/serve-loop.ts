@@ -208,8 +208,8 @@ export class ServeLoop {
       case 'frame':
         if (this.#awaitedFrames.delete(message.request)) this.#frames.push(Buffer.from(message.frame));
         return;
-      case 'move_deadlines':
-        return this.#moveDeadlines(message.byMs);
+      case 'deadlines':
+        return this.#setDeadlines(message.deadlinesMs);
       case 'end_pauses':
         return this.#images.endPauses();
       case 'stop':
@@ -228,9 +228,15 @@ export class ServeLoop {
     if (waiting !== -1 || this.#awaitedFrames.delete(number)) this.#sink.dropped(number);
   }
 
-  #moveDeadlines(byMs: number): void {
-    for (const request of this.#images.suspended()) request.deadlineMs += byMs;
-    for (const frame of this.#frames) frame.writeDoubleLE(frame.readDoubleLE(0) + byMs, 0);
+  /** A request that is not among them came later, with the right one. */
+  #setDeadlines(deadlinesMs: ReadonlyMap<number, number>): void {
+    for (const request of this.#images.suspended()) {
+      request.deadlineMs = deadlinesMs.get(request.number) ?? request.deadlineMs;
+    }
+    for (const frame of this.#frames) {
+      const deadlineMs = deadlinesMs.get(frame.readUInt32LE(8));
+      if (deadlineMs !== undefined) frame.writeDoubleLE(deadlineMs, 0);
+    }
   }
 
   #postFault(request: ImageRequest | null, fault: Fault, message: string | null): void {

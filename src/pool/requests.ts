@@ -90,12 +90,13 @@ export class Requests {
     link.post({ kind: 'frame', request: number, frame }, [frame]);
   }
 
-  /** The timeout has changed by so much, also for requests that wait in the ring. */
-  moveDeadlines(byMs: number): void {
+  /** The timeout has changed by so much, also for requests that wait in the ring. @returns the deadlines there are now. */
+  moveDeadlines(byMs: number): ReadonlyMap<number, number> {
     for (const request of this.dispatch.posted()) {
       if (request !== null) this.#options.ring.setDeadline(request.slot, request.deadlineMs + byMs);
     }
     this.#inFlight.moveDeadlines(byMs);
+    return new Map([...this.#inFlight.all()].map(({ number, deadlineMs }) => [number, deadlineMs]));
   }
 
   /** The worker is gone, and with it what it had. */

@@ -94,8 +94,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     this.#limits = limits;
     this.#requests.dispatch.handedOutMax = limits.inFlightMax;
     if (byMs !== 0) {
-      for (const link of this.#workers) link.post({ kind: 'move_deadlines', byMs });
-      this.#requests.moveDeadlines(byMs);
+      const deadlinesMs = this.#requests.moveDeadlines(byMs);
+      for (const link of this.#workers) link.post({ kind: 'deadlines', deadlinesMs });
       this.#lateCalls.timeoutChanged(this.#workers, byMs, limits.timeoutMs);
     }
     if (this.#workers.live > limits.threadsMax) this.shrinkTo(limits.threadsMax);

@@ -60,8 +60,11 @@ export type MainToWorker =
   | { readonly kind: 'cancel'; readonly requests: readonly number[]; readonly reason: CancelReason }
   /** The frame that a ticket stood for. */
   | { readonly kind: 'frame'; readonly request: number; readonly frame: ArrayBuffer }
-  /** The handler timeout has changed: every deadline moves by so much. */
-  | { readonly kind: 'move_deadlines'; readonly byMs: number }
+  /**
+   * The handler timeout has changed: the deadline of every request by number. Not by how much they move: a request that is
+   * taken in between has its new deadline already, or not.
+   */
+  | { readonly kind: 'deadlines'; readonly deadlinesMs: ReadonlyMap<number, number> }
   /** From now on bind fresh images without a pause: the pool is to be emptied. */
   | { readonly kind: 'end_pauses' }
   /** Take no more requests; when those it has are finished, unbind and return. */

@@ -101,6 +101,19 @@ describe('faults', () => {
     assert.equal((await pool.retire(0)).outcome, 'forced');
   });
 
+  it('shortens the time of a request once when it is taken while the timeout changes', async () => {
+    const { pool } = await boundPool({ timeoutMs: 600_000 });
+    const burning = ask(pool, 'op=burn_later&n=300');
+    await eventually('it has begun', () => pool.figures().queueLength === 0);
+    // By now it computes: the worker takes the next request right after, before it looks for messages.
+    await new Promise(resolve => setTimeout(resolve, 50));
+    const next = ask(pool, 'op=burn_later&n=50');
+    pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 100_000 });
+    assert.equal(await text(burning), '200 burn_later');
+    assert.equal(await text(next), '200 burn_later');
+    await pool.retire(1_000);
+  });
+
   it('answers at the deadline what waits behind a burning call, without starting it', async () => {
     const { pool, events } = await boundPool({ timeoutMs: 20_000 });
     const burning = ask(pool, 'op=loop');
