@@ -70,6 +70,7 @@ export class CargoOutput {
   readonly #options: CargoOutputOptions;
   readonly #messages: Message[] = [];
   #productPath: string | null = null;
+  #productIsFresh = false;
   #started = false;
 
   constructor(options: CargoOutputOptions) {
@@ -84,6 +85,11 @@ export class CargoOutput {
   /** Where the built library or program is; null until it is built. */
   get productPath(): string | null {
     return this.#productPath;
+  }
+
+  /** Cargo did not compile it: it took what it had. */
+  get productIsFresh(): boolean {
+    return this.#productIsFresh;
   }
 
   /** Warnings about the saved source. */
@@ -110,6 +116,7 @@ export class CargoOutput {
     const isBuildScript = data.target.kind.includes('custom-build');
     const own = data.target.name === this.#options.target && !isBuildScript;
     if (data.reason === 'compiler-message') return this.#readMessage(data.message, own);
+    if (own) this.#productIsFresh = data.fresh;
     if (own) this.#productPath = data.filenames.find(name => name.endsWith('.so')) ?? data.executable ?? null;
     if (!data.fresh && !isBuildScript) this.#options.onCrate(data.target.name);
   }

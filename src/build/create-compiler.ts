@@ -40,6 +40,11 @@ export function createCompiler(options: CompilerOptions): Compiler {
   return new CargoCompiler(options);
 }
 
+/** Each is in vain only when another gateway has built an endpoint of the same id in the moments before. */
+const COMPILE_ATTEMPTS = 10;
+const BUILD_DIRECTORY_CONTESTED =
+  'Another gateway keeps building an endpoint of the same id in the same BUILD_DIR; give each its own, or try again.';
+
 class CargoCompiler implements Compiler {
   readonly #options: CompilerOptions;
   readonly #cargo: Cargo;
@@ -139,8 +144,7 @@ class CargoCompiler implements Compiler {
     this.#report(input, 'compiling');
     const projects = await this.#openProjects();
     const project = await projects.write(input);
-    await projects.touch(project);
-    const { productPath, output } = await this.#runCargo(input, project);
+    const { productPath, output } = await this.#compileAnew(input, projects, project);
     const library = await readFile(productPath);
     const abi = inspectLibrary(library);
     const digest = await this.#artifacts.store(stripLibrary(library));
@@ -159,6 +163,20 @@ class CargoCompiler implements Compiler {
       code: input.code,
       dependencies: input.dependencies,
     };
+  }
+
+  /**
+   * To cargo, projects of one name are the same wherever they lie, and in a build directory that several gateways share,
+   * another one's endpoint may have the same id: while this build waited for its turn, that may have been compiled, and
+   * looks up to date. What cargo has not compiled now is not taken.
+   */
+  async #compileAnew(input: CompileInput, projects: Projects, project: Project) {
+    for (let attempt = 0; attempt < COMPILE_ATTEMPTS; attempt += 1) {
+      await projects.touch(project);
+      const result = await this.#runCargo(input, project);
+      if (!result.output.productIsFresh) return result;
+    }
+    throw new AdminError('internal_error', BUILD_DIRECTORY_CONTESTED);
   }
 
   #runCargo(input: CompileInput, { folder, library }: Project) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { answering } from '../support/code.ts';
 import { failureOf, Workshop } from './workshop.ts';
@@ -28,6 +29,22 @@ test('an edit gives another artifact and compiles the endpoint alone', async () 
   assert.notEqual(second.digest, first.digest);
   assert.notEqual(second.key, first.key);
   assert.deepEqual(workshop.crates('one'), ['handler_one']);
+});
+
+test('gateways that share a build directory never get each other’s library, though their endpoints have the same id', async () => {
+  await using first = await Workshop.open();
+  await using second = await Workshop.open();
+  for (let round = 0; round < 4; round += 1) {
+    const said = ['first', 'second'].map(text => `${text} in round ${round}`);
+    const builds = await Promise.all(
+      [first, second].map(async (workshop, index) => {
+        const { digest } = await workshop.compile('contested', answering(said[index] ?? ''));
+        return readFile((await workshop.compiler.artifactPath(digest)) ?? '', 'latin1');
+      }),
+    );
+    const speaks = (library: string | undefined, text = ''): boolean => library?.includes(text) ?? false;
+    assert.deepEqual([speaks(builds[0], said[0]), speaks(builds[1], said[1])], [true, true], `round ${round}`);
+  }
 });
 
 test('the same source built before is answered from the artifacts, as a build of its own', async () => {
