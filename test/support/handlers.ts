@@ -9,7 +9,12 @@ import { ROOT } from './source-tree.ts';
 const CACHE = join(ROOT, '.cache', 'test');
 const run = promisify(execFile);
 
-const SOURCES = { hello: 'handlers/hello.rs', kit: 'test/fixtures/kit.rs', memory: 'test/fixtures/memory.rs' } as const;
+const SOURCES = {
+  burn: 'test/fixtures/burn.rs',
+  hello: 'handlers/hello.rs',
+  kit: 'test/fixtures/kit.rs',
+  memory: 'test/fixtures/memory.rs',
+} as const;
 export type BuiltHandler = keyof typeof SOURCES;
 
 const built = new Map<string, Promise<string>>();
