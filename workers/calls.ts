@@ -39,8 +39,13 @@ export interface CallsOptions {
   onResult(result: OperationResult): void;
 }
 
-/** The guard's clock is coarse: a shorter time limit would end calls that have hardly begun. */
+/** A thread that has to wait for a processor would have no time left at all. */
 const LIMIT_MS_MIN = 5;
+/**
+ * Dropping a request runs its destructors, and polls those that waited for what it held: its own deadline, which has
+ * often passed by then, must not cost the others their image.
+ */
+const CANCEL_LIMIT_MS = 1_000;
 const LIMIT_MS_MAX = 0xffff_ffff;
 const INPUT_BYTES = 64;
 
@@ -61,7 +66,7 @@ export class Calls {
     const request = new ImageRequest(frame);
     // The main thread is about to answer for it, or already has.
     if (request.deadlineMs <= monotonicNowMs()) this.#options.sink.lost(request.number, 'handler_timeout');
-    else this.#call(image, ENTRY.entry, frame, frameBytes, request);
+    else this.#call(image, ENTRY.entry, frame, frameBytes, request, limitMs(request.deadlineMs));
   }
 
   /** Gives a result to the request, unless it has gone or lost interest. */
@@ -70,16 +75,18 @@ export class Calls {
     const bytes = RESUME_HEADER_BYTES + (payload?.length ?? 0);
     if (bytes > this.#input.length) this.#input = Buffer.alloc(bytes);
     writeResumeFrame(this.#input, request.number, operation, status, payload);
-    this.#call(image, ENTRY.resume, this.#input, bytes, request);
+    this.#call(image, ENTRY.resume, this.#input, bytes, request, limitMs(request.deadlineMs));
   }
 
   /** Drops a suspended request. */
   cancel(image: Image, request: ImageRequest, reason: CancelReason): void {
-    this.#call(image, ENTRY.cancel, this.#input, writeCancelFrame(this.#input, request.number, reason), request);
+    const bytes = writeCancelFrame(this.#input, request.number, reason);
+    this.#call(image, ENTRY.cancel, this.#input, bytes, request, CANCEL_LIMIT_MS);
     if (request.hasEnded) return;
     // An image has to say `dropped`; whatever this one says, nothing of the request is called again.
     this.#end(image, request);
     this.#options.sink.dropped(request.number);
+    this.#options.images.endIfFinished(image);
   }
 
   /** Has the image give memory back; one that faults at it has damaged its heap. */
@@ -87,10 +94,10 @@ export class Calls {
     if (image.trim() === null) this.#onFault(image, null, this.#options.guard.fault);
   }
 
-  #call(image: Image, entry: number, input: Buffer, inputBytes: number, request: ImageRequest): void {
+  #call(image: Image, entry: number, input: Buffer, inputBytes: number, request: ImageRequest, mostMs: number): void {
     const { guard, logs, trims } = this.#options;
     trims.noteCall();
-    let length = image.call(entry, input, inputBytes, limitMs(request.deadlineMs));
+    let length = image.call(entry, input, inputBytes, mostMs);
     if (guard.hasLog) logs.add(guard.takeLog(), request.requestId);
     if (length !== null && length < 0) length = image.fetch(-length);
     if (length === null) return this.#onFault(image, request, guard.fault);

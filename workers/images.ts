@@ -14,6 +14,8 @@ const UNBIND_CLEAN_MS = 1_000;
 
 export interface ImagesListener {
   recycled(reason: string): void;
+  /** An image may have written log lines while it ended, for no request. */
+  ended(): void;
   stillMapped(): void;
   destructorFaulted(suspect: boolean): void;
 }
@@ -127,6 +129,7 @@ export class Images {
 
   #unbind(image: Image, cleanMs: number): void {
     const result = image.unbind(cleanMs);
+    if (cleanMs > 0) this.#listener.ended();
     if ((result & UNBIND.destructorFaulted) !== 0) this.#listener.destructorFaulted((result & UNBIND.suspect) !== 0);
     if ((result & UNBIND.stillMapped) !== 0) this.#listener.stillMapped();
   }

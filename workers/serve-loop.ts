@@ -55,6 +55,7 @@ export class ServeLoop {
     });
     this.#images = new Images(guard, task.image, {
       recycled: reason => this.#post({ kind: 'recycled', reason }),
+      ended: () => this.#logs.add(guard.takeLog(), null),
       stillMapped: () => this.#post({ kind: 'still_mapped' }),
       destructorFaulted: suspect =>
         this.#postFault(null, { ...faultOf('none'), suspect }, 'a thread-local destructor faulted'),

@@ -57,7 +57,7 @@ export class LateCalls {
   readonly #onTimer = (): void => {
     const now = this.#now();
     const running = this.#calls.filter(({ slot, call }) => this.#guard.running(slot) === call);
-    for (const { slot, dueMs } of running) if (dueMs <= now) this.#guard.interrupt(slot);
+    for (const { slot, call, dueMs } of running) if (dueMs <= now) this.#guard.interrupt(slot, call);
     this.#calls = running.filter(({ dueMs }) => dueMs > now);
     this.#arm();
   };

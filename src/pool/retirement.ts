@@ -41,7 +41,7 @@ function interruptBurningCalls(workers: Workers, guard: MainGuard): NodeJS.Timeo
     for (const link of workers) {
       if (link.slot === null) continue;
       const call = guard.running(link.slot);
-      if (call !== 0n && lastCalls.get(link) === call) guard.interrupt(link.slot);
+      if (call !== 0n && lastCalls.get(link) === call) guard.interrupt(link.slot, call);
       lastCalls.set(link, call);
     }
   }, LOOK_INTERVAL_MS);

@@ -163,18 +163,18 @@ export class Workers {
   }
 
   #onTaskEnd(link: WorkerLink, result: ServeResult): void {
-    const wasServing = link.state !== 'binding';
     this.#remove(link, result.kind === 'crashed' ? result.message : 'the worker was stopped');
     if (result.kind !== 'crashed') return this.#trimAfterShrink();
     this.#options.events.suspect(`a worker failed: ${result.message}`);
-    this.#replace(wasServing);
+    this.#replace(link.slot !== null);
   }
 
   #onThreadDeath(link: WorkerLink, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    const hadImage = link.slot !== null;
     this.#threadDied = true;
     this.#remove(link, message);
+    // Only now: that its first image is bound may have been the last that it said.
+    const hadImage = link.slot !== null;
     if (hadImage) this.keepsImage(`a worker thread ended with an image bound: ${message}`);
     this.#replace(hadImage);
   }

@@ -24,8 +24,8 @@ export const GUARD_PROTOTYPES = {
   call: 'int64_t guard_call(int image, int entry, const uint8_t* in, size_t len, uint8_t* out, size_t cap, uint32_t limit_ms, uint8_t* report)',
   /** Takes an image away; `clean_ms` 0 = run none of its code. 0 or bits of UNBIND; -1 when this thread has no such image. */
   unbind: 'int guard_unbind(int image, uint32_t clean_ms)',
-  /** Any thread: ends the call that runs in `slot` now, as a fault of kind `interrupted`. 0, or 1 when none runs. */
-  interrupt: 'int guard_interrupt(int slot)',
+  /** Any thread: ends this call of `slot`, as a fault of kind `interrupted`. 0, or 1 when it does not run. */
+  interrupt: 'int guard_interrupt(int slot, uint64_t call)',
   /** Any thread: number of the running call of `slot`, 0 when idle. */
   running: 'uint64_t guard_running(int slot)',
   /** Takes the log lines the images of `slot` wrote during the last call; bytes written to `out`. */

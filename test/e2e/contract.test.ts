@@ -58,7 +58,7 @@ test('an endpoint has the fields of the contract', async () => {
   const endpoint = await gateway.must('GET', '/endpoints/plain');
   assert.deepEqual(
     Object.keys(endpoint).toSorted(),
-    'build created_at dependencies description domain drain_timeout_ms generation id last_error method name path state threads timeout_ms updated_at'.split(
+    'build created_at dependencies description domain drain_timeout_ms generation id last_error memory_bytes method name path state threads timeout_ms updated_at'.split(
       ' ',
     ),
   );
@@ -73,7 +73,10 @@ test('a generation has the fields of the contract, newest first', async () => {
     list.map(one => one['generation']),
     [2, 1],
   );
-  const expected = 'build draining_since generation in_flight loaded_at outcome requests retired_at state'.split(' ');
+  const expected =
+    'build cause draining_since generation in_flight loaded_at memory_bytes outcome requests retired_at state'.split(
+      ' ',
+    );
   for (const one of list) assert.deepEqual(Object.keys(one).toSorted(), expected);
 });
 

@@ -17,7 +17,7 @@ export interface GuardLibrary {
     report: Buffer,
   ): number | bigint;
   unbind(image: number, cleanMs: number): number;
-  interrupt(slot: number): number;
+  interrupt(slot: number, call: number | bigint): number;
   running(slot: number): number | bigint;
   takeLog(slot: number, output: Buffer, cap: number): number | bigint;
   heapBytes(slot: number, bytes: Buffer): number;

@@ -52,7 +52,7 @@ test('a thread that ends with an image bound takes it along, and its slot is fre
 test('nothing runs in a slot that no thread has', () => {
   for (const slot of [-1, 255, 256]) {
     assert.equal(BigInt(bench.guard.running(slot)), 0n);
-    assert.equal(bench.guard.interrupt(slot), 1);
+    assert.equal(bench.guard.interrupt(slot, 1), 1);
   }
 });
 

@@ -141,14 +141,14 @@ pub extern "C" fn guard_unbind(image: i32, clean_ms: u32) -> i32 {
     bits.unwrap_or(FAILED)
 }
 
-/// Any thread: ends the call that runs in `slot` now, as a fault of kind *interrupted*. 0, or 1 when none runs.
+/// Any thread: ends call number `call` of `slot`, as a fault of kind *interrupted*. 0, or 1 when it does not run.
 #[no_mangle]
-pub extern "C" fn guard_interrupt(slot: i32) -> i32 {
-    let Some(slot) = slot_at(slot) else { return NO_CALL_RUNS };
-    let Some(running) = slot.running() else {
+pub extern "C" fn guard_interrupt(slot: i32, call: u64) -> i32 {
+    let running = |slot: &&Slot| slot.running().is_some_and(|running| running.call == call);
+    let Some(slot) = slot_at(slot).filter(running) else {
         return NO_CALL_RUNS;
     };
-    slot.interrupt(running.call, signals::interrupt_signal());
+    slot.interrupt(call, signals::interrupt_signal());
     OK
 }
 

@@ -160,7 +160,8 @@ impl Slot {
     /// Marks `call` as one to interrupt, and interrupts its thread if it still runs and no interrupt is on its way already.
     /// Any thread; what a signal cannot end at once is signalled again by the watchdog.
     pub fn interrupt(&self, call: u64, signal: i32) {
-        self.wanted.store(call, SeqCst);
+        // Numbers only grow: whoever was held up on the way here does not take the wish for a later call away.
+        self.wanted.fetch_max(call, SeqCst);
         let _thread_stays = own();
         let thread = self.thread.load(Relaxed);
         if thread != 0 && self.must_leave() && !self.signalled.swap(true, SeqCst) {

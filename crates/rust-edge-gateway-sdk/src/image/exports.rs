@@ -55,11 +55,12 @@ macro_rules! __hidden_overrides {
             // Threads and processes, and what the worker's thread and the process are.
             refuse_with_number => "pthread_create" "thrd_create" "pthread_cancel" "pthread_setname_np"
                 "pthread_setaffinity_np" "pthread_setschedparam" "pthread_setschedprio" "posix_spawn" "posix_spawnp"
-                "pidfd_spawn" "pidfd_spawnp" "pthread_atfork" "__register_atfork";
+                "pidfd_spawn" "pidfd_spawnp" "pthread_atfork" "__register_atfork" "getaddrinfo_a" "wordexp";
             refuse => "fork" "vfork" "_Fork" "clone" "daemon" "system" "execl" "execle" "execlp" "execv" "execve" "execvp"
                 "execvpe" "execveat" "fexecve" "wait" "waitpid" "wait3" "wait4" "waitid" "ptrace" "unshare" "setns" "chroot"
                 "setuid" "setgid" "seteuid" "setegid" "setreuid" "setregid" "setresuid" "setresgid" "setgroups" "setsid"
-                "setpgid" "setrlimit" "setrlimit64" "prlimit" "prlimit64" "setpriority" "nice" "sched_setaffinity"
+                "setpgid" "aio_read" "aio_read64" "aio_write" "aio_write64" "aio_fsync" "aio_fsync64" "lio_listio" "lio_listio64"
+                "setrlimit" "setrlimit64" "prlimit" "prlimit64" "setpriority" "nice" "sched_setaffinity"
                 "sched_setscheduler" "sched_setparam" "prctl" "umask";
             refuse_with_null => "popen" "dlopen" "dlmopen" "setlocale";
 
@@ -71,8 +72,8 @@ macro_rules! __hidden_overrides {
 
             // Signals.
             refuse => "kill" "killpg" "raise" "tgkill" "sigqueue" "sigaction" "__sigaction" "signal" "sigaltstack"
-                "sigprocmask" "sigsuspend" "alarm" "ualarm" "setitimer" "timer_create" "signalfd";
-            refuse_with_number => "pthread_kill" "pthread_sigqueue" "pthread_sigmask";
+                "sigprocmask" "sigsuspend" "sigwaitinfo" "sigtimedwait" "alarm" "ualarm" "setitimer" "timer_create" "signalfd";
+            refuse_with_number => "pthread_kill" "pthread_sigqueue" "pthread_sigmask" "sigwait";
 
             // Environment and working directory.
             refuse => "setenv" "unsetenv" "putenv" "clearenv" "chdir" "fchdir";
