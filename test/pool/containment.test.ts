@@ -115,6 +115,29 @@ describe('faults', () => {
     await pool.retire(1_000);
   });
 
+  it('lets a request that is dropped at its deadline take its time, at no cost to those beside it', async () => {
+    const { pool, events } = await pools.make({ timeoutMs: 300 }, await handlerLibrary('burn'));
+    assert.equal(await pool.bind(1), null);
+    const dropped = ask(pool, 'op=drop&ms=60000&n=60');
+    await eventually('suspended', () => pool.figures().queueLength === 0);
+    const admittedAt = performance.now();
+    await eventually('it has waited for a while', () => performance.now() - admittedAt > 150);
+    const beside = ask(pool, 'ms=200');
+    await assertFails(dropped, 'handler_timeout');
+    assert.equal(await text(beside), '200 burned');
+    assert.deepEqual(events.faults, []);
+    await pool.retire(1_000);
+  });
+
+  it('gives the lines that an image writes at its end to no request, and to no other endpoint', async () => {
+    const { pool, events } = await pools.make({}, await handlerLibrary('burn'));
+    assert.equal(await pool.bind(1), null);
+    assert.equal(await text(ask(pool, 'n=0')), '200 burned');
+    await pool.retire(1_000);
+    const lines = events.lines.map(({ message, requestId }) => ({ message, requestId }));
+    assert.deepEqual(lines, [{ message: 'the image ends', requestId: null }]);
+  });
+
   it('answers at the deadline what waits behind a burning call, without starting it', async () => {
     const { pool, events } = await boundPool({ timeoutMs: 20_000 });
     const burning = ask(pool, 'op=loop');
