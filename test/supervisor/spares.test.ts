@@ -34,7 +34,7 @@ test('a spare takes over when the process that serves is killed, waiting connect
   const { hostname, port } = new URL(fleet.socket.url);
   const waiting = connect(Number(port), hostname);
   await once(waiting, 'connect');
-  waiting.end('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
+  waiting.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
   process.kill(serving, 'SIGKILL');
   assert.ok((await text(waiting)).endsWith(`\r\n\r\n${spare}`));
   assert.equal(await fleet.answer(), spare);
