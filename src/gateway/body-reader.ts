@@ -23,6 +23,7 @@ export class BodyReader {
   readonly #done: (result: BodyResult) => void;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
+  #isFinished = false;
 
   constructor(
     incoming: IncomingMessage,
@@ -59,6 +60,9 @@ export class BodyReader {
   readonly #onClose = (): void => this.#finish({ kind: 'aborted' });
 
   #finish(result: BodyResult): void {
+    // A client may also leave when its body was read long ago; what was held for it is given back by its receiver then.
+    if (this.#isFinished) return;
+    this.#isFinished = true;
     this.#incoming.off('data', this.#onData);
     this.#incoming.off('end', this.#onEnd);
     this.#incoming.off('close', this.#onClose);

@@ -97,7 +97,8 @@ export class CrashLoops {
       if (journal.store.endpoint(endpoint)?.generation !== generation) return;
       journal.moveEndpoint(endpoint, 'crash_looped', { lastError });
     });
-    await routing.swap(journal.endpoint(endpoint), null, null);
+    // What failed may have been no more than to note down that another generation serves.
+    if (routing.isServing(endpoint, generation)) await routing.swap(journal.endpoint(endpoint), null, null);
   }
 }
 

@@ -14,6 +14,7 @@ export class Drains implements DataPlaneListener {
   readonly #journal: Journal;
   readonly #writes: LateWrites;
   readonly #onCrashLoop: DataPlaneListener['crashLooped'];
+  readonly #onDeadly: (endpoint: string, generation: number) => void;
   /** Endpoints in `error` whose generation may come back: a later bind may find memory, threads or disk again. */
   readonly #failed = new Map<string, number>();
 
@@ -21,10 +22,13 @@ export class Drains implements DataPlaneListener {
     readonly journal: Journal;
     readonly writes: LateWrites;
     readonly onCrashLoop: DataPlaneListener['crashLooped'];
+    /** The generation has ended gateway processes by being bound: none of them has it any more. */
+    readonly onDeadly: (endpoint: string, generation: number) => void;
   }) {
     this.#journal = options.journal;
     this.#writes = options.writes;
     this.#onCrashLoop = options.onCrashLoop;
+    this.#onDeadly = options.onDeadly;
     this.ledger = new DrainLedger({ onEnded: drain => this.#ended(drain), now: () => performance.now() });
   }
 
@@ -54,6 +58,7 @@ export class Drains implements DataPlaneListener {
   }
 
   endpointFailed(endpoint: string, generation: number, failure: BindFailure): void {
+    if (failure.code === 'process_died') this.#onDeadly(endpoint, generation);
     this.#writes.write(() => {
       const record = this.#journal.store.endpoint(endpoint);
       if (record === null || record.generation !== generation || record.state === 'error') return;

@@ -58,7 +58,8 @@ export class Lifecycle {
     const writes = new LateWrites(this.#journal);
     const onCrashLoop: DataPlaneListener['crashLooped'] = (endpoint, generation, crashes) =>
       void this.#crashLoops.report({ endpoint, generation, crashes });
-    this.#drains = new Drains({ journal: this.#journal, writes, onCrashLoop });
+    const onDeadly = (endpoint: string, generation: number): void => this.#routing.drop(endpoint, generation);
+    this.#drains = new Drains({ journal: this.#journal, writes, onCrashLoop, onDeadly });
     const { ledger } = this.#drains;
     this.#routing = new Routing({ dataPlane, ledger, defaults });
     const onError = (error: unknown): void => events.publish({ type: 'failure', message: String(error) });

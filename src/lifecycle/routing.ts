@@ -32,6 +32,11 @@ export class Routing {
     return this.#serving.get(id)?.generation === generation;
   }
 
+  /** The gateway processes have let go of this generation by themselves: no change of the endpoint brings it back to them. */
+  drop(id: string, generation: number): void {
+    if (this.isServing(id, generation)) this.#serving.delete(id);
+  }
+
   /** New limits or another route for what serves already. */
   async refresh(record: EndpointRecord): Promise<void> {
     await this.#dataPlane.commit(record.id, this.spec(record));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EventOutlet } from '../../src/gateway/event-outlet.ts';
 import type { GatewayEvent } from '../../src/protocol/control.ts';
+import { faultOf } from '../../src/protocol/guard.ts';
 
 const lines = (count: number): GatewayEvent => ({
   kind: 'handler_log',
@@ -45,4 +46,19 @@ test('events that are no log lines go however many lines wait', () => {
   for (let at = 0; at < 100; at++) outlet.emit(lines(10));
   outlet.emit({ kind: 'replace_me', reason: 'suspect', message: 'a stuck call' });
   assert.deepEqual(sent.at(-1), { kind: 'replace_me', reason: 'suspect', message: 'a stuck call' });
+});
+
+test('faults have bounds of their own: they go however many lines wait, and past those they are counted too', async () => {
+  const { outlet, sent, flow } = stalledOutlet();
+  for (let at = 0; at < 1_000; at++) outlet.emit(lines(10));
+  const before = sent.length;
+  const fault = { ...faultOf('memory'), message: null };
+  for (let at = 0; at < 1_000; at++)
+    outlet.emit({ kind: 'fault', endpoint: 'a', generation: 1, requestId: 'r', fault });
+  const taken = sent.length - before;
+  assert.ok(taken >= 100 && taken < 1_000, `${taken} faults were taken`);
+  flow();
+  await new Promise(setImmediate);
+  const told = sent.flatMap(event => (event.kind === 'log' ? [event.message] : []));
+  assert.ok(told.includes(`${1_000 - taken} faults were dropped: they came faster than they could be written.`));
 });

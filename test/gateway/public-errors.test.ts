@@ -178,6 +178,22 @@ describe('bodies_full', () => {
     open.shift()?.();
     assert.equal((await client.response()).status, 200);
   });
+
+  test('is answered just as well when clients have left whose bodies were read: each is given back once', async () => {
+    const handler: ManualHandler = () => undefined;
+    await using gateway = await TestGateway.start({ endpoints: uploads, handler, settings: { bodiesMaxMb: 1 } });
+    for (let left = 0; left < 3; left += 1) {
+      using leaving = await gateway.connect();
+      leaving.send(post(600 * 1024, 'x'.repeat(600 * 1024)));
+      await gateway.requestsInFlight(1);
+      leaving.socket.destroy();
+      await gateway.requestsInFlight(0);
+    }
+    using client = await gateway.connect();
+    client.send(post(600 * 1024, 'x'.repeat(600 * 1024)));
+    await gateway.requestsInFlight(1);
+    assertError(await gateway.send(post(600 * 1024, 'x'.repeat(600 * 1024))), 'bodies_full');
+  });
 });
 
 const failures = [

@@ -101,6 +101,21 @@ describe('a crash loop with nothing to go back to', () => {
     assert.equal(plane.served('a'), undefined, 'a change of the route does not bring it back');
   });
 
+  test('a change of the route does not bring back what has ended processes by being loaded', async () => {
+    await using plane = await deployed('one');
+    const spec = plane.dataPlane.routed.get('a');
+    assert.ok(spec);
+    // As the gateway processes do: they let go of it at once, and tell.
+    await plane.dataPlane.commit('a', { ...spec, serving: null });
+    plane.lifecycle.listener.endpointFailed('a', 1, { code: 'process_died', message: 'it ended the process' });
+    await plane.lifecycle.change('a', { path: '/moved' });
+    assert.equal(plane.dataPlane.routed.get('a')?.route.path, '/moved');
+    assert.equal(plane.served('a'), undefined);
+    assert.equal(plane.state('a'), 'error');
+    await plane.lifecycle.deploy('a');
+    assert.equal(plane.served('a'), 'one');
+  });
+
   test('stays in error, whatever processes report, until a deploy, a rollback or an undeploy', async () => {
     for (const mend of ['deploy', 'rollback', 'undeploy'] as const) {
       await using plane = await deployed('one');

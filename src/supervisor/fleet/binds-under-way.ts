@@ -1,6 +1,9 @@
-interface Bind {
+export interface BoundGeneration {
   readonly endpoint: string;
   readonly generation: number;
+}
+
+interface Bind extends BoundGeneration {
   count: number;
 }
 
@@ -27,7 +30,7 @@ export class BindsUnderWay {
     return this.#binds.has(keyOf(endpoint, generation));
   }
 
-  all(): readonly { readonly endpoint: string; readonly generation: number }[] {
+  all(): readonly BoundGeneration[] {
     return [...this.#binds.values()];
   }
 }
@@ -40,7 +43,8 @@ const DEATHS_MAX = 2;
  * next process binds one after the other, so that a second death has only one.
  */
 export class DeadlyBinds {
-  readonly #deaths = new Map<string, number>();
+  /** By endpoint: of the generation that it serves. */
+  readonly #deaths = new Map<string, { readonly generation: number; count: number }>();
 
   /** A process has died in a bind, and it is not known whether that was the cause. */
   get any(): boolean {
@@ -49,17 +53,23 @@ export class DeadlyBinds {
 
   /** The bind was finished by a process: it was not what the others died of. */
   survived(endpoint: string, generation: number): void {
-    this.#deaths.delete(keyOf(endpoint, generation));
+    if (this.#deaths.get(endpoint)?.generation === generation) this.#deaths.delete(endpoint);
   }
 
-  /** @returns the binds that have now killed too many. */
-  record(binds: BindsUnderWay): readonly { readonly endpoint: string; readonly generation: number }[] {
-    return binds.all().filter(({ endpoint, generation }) => {
-      const key = keyOf(endpoint, generation);
-      const deaths = (this.#deaths.get(key) ?? 0) + 1;
-      this.#deaths.set(key, deaths);
-      if (deaths < DEATHS_MAX) return false;
-      this.#deaths.delete(key);
+  /** The endpoint serves another generation from now on, or none: what it served before is not bound again. */
+  superseded(endpoint: string, serving: number | null): void {
+    if (this.#deaths.get(endpoint)?.generation !== serving) this.#deaths.delete(endpoint);
+  }
+
+  /** `binds`: of generations that their endpoints serve. @returns those that have now killed too many. */
+  record(binds: readonly BoundGeneration[]): readonly BoundGeneration[] {
+    return binds.filter(({ endpoint, generation }) => {
+      const known = this.#deaths.get(endpoint);
+      const deaths = known?.generation === generation ? known : { generation, count: 0 };
+      this.#deaths.set(endpoint, deaths);
+      deaths.count += 1;
+      if (deaths.count < DEATHS_MAX) return false;
+      this.#deaths.delete(endpoint);
       return true;
     });
   }

@@ -107,6 +107,7 @@ export class Fleet implements DataPlane {
 
   async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
     const change = this.#state.set(id, endpoint);
+    this.#deadlyBinds.superseded(id, endpoint?.serving?.generation ?? null);
     const draining = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
     // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
     for (const spare of this.#inState('spare')) void this.#catchUp(spare);
@@ -329,9 +330,13 @@ export class Fleet implements DataPlane {
   }
 
   #blame(member: Member): void {
-    for (const { endpoint: id, generation } of this.#deadlyBinds.record(member.binds)) {
+    // A generation that is only prepared is refused at once, and nobody binds it again.
+    const serving = member.binds.all().filter(bind => {
+      return this.#state.endpoint(bind.endpoint)?.serving?.generation === bind.generation;
+    });
+    for (const { endpoint: id, generation } of this.#deadlyBinds.record(serving)) {
       const endpoint = this.#state.endpoint(id);
-      if (endpoint?.serving?.generation !== generation) continue;
+      if (endpoint === null) continue;
       void this.commit(id, { ...endpoint, serving: null });
       const message = 'Loading the library ended the gateway process, more than once.';
       this.#listener?.endpointFailed(id, generation, { code: 'process_died', message });
