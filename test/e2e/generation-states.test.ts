@@ -56,6 +56,7 @@ test('loading, then failed: a deploy whose library cannot be loaded', async () =
   await writeFile(artifact, 'no library');
   assert.equal((await gateway.api('POST', '/endpoints/failing/deploy')).error.code, 'load_failed');
   assert.equal((await generation('failing', 2))['state'], 'failed');
+  await eventually('both were told', () => told('failing', 2).length === 2);
   assert.deepEqual(told('failing', 2), ['loading', 'failed']);
   assert.equal((await generation('failing', 1))['state'], 'serving');
 });
@@ -82,5 +83,6 @@ test('draining, then retired (forced): the drain timeout ends it', async () => {
   assert.equal((await slow).status, 503);
   const retired = await inState('forced', 1, 'retired');
   assert.deepEqual([retired['outcome'], retired['requests']], ['forced', 1]);
-  assert.deepEqual(told('forced', 1).slice(-2), ['draining', 'retired']);
+  await eventually('all were told', () => told('forced', 1).length === 4);
+  assert.deepEqual(told('forced', 1), ['loading', 'serving', 'draining', 'retired']);
 });
