@@ -1,4 +1,4 @@
-import { monotonicNowMs } from '../src/protocol/clock.ts';
+import { TIMER_MAX_MS, monotonicNowMs } from '../src/protocol/clock.ts';
 import { OPERATION, OPERATION_STATUS } from '../src/protocol/frame.ts';
 
 /** Gives an operation's result to the request that asked for it. */
@@ -13,9 +13,6 @@ export function startOperation(kind: number, payload: Buffer, done: OperationDon
   const immediate = setImmediate(() => done(OPERATION_STATUS.unknown, null));
   return () => clearImmediate(immediate);
 }
-
-/** setTimeout takes at most this; a longer sleep is made of several. */
-const TIMER_MAX_MS = 0x7fff_ffff;
 
 /**
  * Never shorter than asked for. Node's timers count whole milliseconds and may fire up to one early, so what is left

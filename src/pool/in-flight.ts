@@ -1,3 +1,4 @@
+import { TIMER_MAX_MS } from '../protocol/clock.ts';
 import type { CancelReason, RequestParts } from '../protocol/frame.ts';
 import type { Failure, Invocation, Outcome } from './handler-pool.ts';
 
@@ -66,9 +67,6 @@ export class PoolRequest implements Invocation {
     this.settle({ kind: 'failure', code });
   }
 }
-
-/** setTimeout takes at most this; a later deadline is looked at again then. */
-const TIMER_MAX_MS = 0x7fff_ffff;
 
 /**
  * All requests of a pool by number, and one timer for their deadlines: every request has the same timeout, so the order

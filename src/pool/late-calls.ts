@@ -1,3 +1,4 @@
+import { TIMER_MAX_MS } from '../protocol/clock.ts';
 import type { MainGuard } from './guard.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -7,9 +8,6 @@ interface RunningCall {
   readonly call: bigint;
   dueMs: number;
 }
-
-/** setTimeout takes at most this; a later end is looked at again then. */
-const TIMER_MAX_MS = 0x7fff_ffff;
 
 /**
  * Calls that began under a longer handler timeout. The guard ends a call at the limit it was begun with, so one that burns

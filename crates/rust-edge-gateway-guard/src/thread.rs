@@ -19,8 +19,8 @@ const STACK_BYTES_MIN: usize = 2 * WARM_STACK_BYTES;
 /// How much nicer than the main thread a handler thread is.
 ///
 /// Reason: handlers that burn take every core, and the main thread, which all other endpoints need too, waits for one.
-/// Gain: beside an endpoint flooded with calls of 1 ms, the p99 of a quiet one is 1.5 times what it is alone, against 2.7
-/// times without. Catch: where processors are short, a handler waits for other programs, too: with a score of them ready
+/// Gain: beside an endpoint flooded with calls of 1 ms, the p99 of a quiet one was 1.5 times what it is alone in one run, against
+/// 2.7 times without. Catch: where processors are short, a handler waits for other programs, too: with a score of them ready
 /// to run, one connection got a third fewer answers a second, 32 connections as many as before. Builds are made as nice.
 const NICENESS: i32 = 7;
 
