@@ -18,7 +18,7 @@ export interface EndedDrain {
   readonly drainMs: number;
 }
 
-const keyOf = (endpoint: string, generation: number): string => `${endpoint}#${generation}`;
+export const keyOf = (endpoint: string, generation: number): string => `${endpoint}#${generation}`;
 
 /**
  * Which generations are draining, and in which gateway processes. A generation has ended when each of them has said so

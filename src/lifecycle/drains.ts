@@ -1,6 +1,6 @@
 import type { BindFailure, EndpointSpec, ProcessFigures } from '../protocol/control.ts';
 import type { DataPlaneListener, ProcessId, RetiredReport } from './data-plane.ts';
-import { DrainLedger, type EndedDrain } from './drain-ledger.ts';
+import { DrainLedger, keyOf, type EndedDrain } from './drain-ledger.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { retiredBy } from './generation-state.ts';
@@ -39,8 +39,8 @@ export class Drains implements DataPlaneListener {
   }
 
   polled(process: ProcessId, figures: ProcessFigures): void {
-    const held = new Set(figures.generations.map(({ endpoint, generation }) => `${endpoint}#${generation}`));
-    this.ledger.reconcile(process, (endpoint, generation) => held.has(`${endpoint}#${generation}`));
+    const held = new Set(figures.generations.map(({ endpoint, generation }) => keyOf(endpoint, generation)));
+    this.ledger.reconcile(process, (endpoint, generation) => held.has(keyOf(endpoint, generation)));
     if (this.#failed.size === 0) return;
     for (const { endpoint, generation, state, images } of figures.generations) {
       if (state === 'serving' && images > 0) this.#recovered(endpoint, generation);
@@ -85,10 +85,12 @@ export class Drains implements DataPlaneListener {
   #recovered(id: string, generation: number): void {
     if (this.#failed.get(id) !== generation) return;
     this.#failed.delete(id);
-    const record = this.#journal.store.endpoint(id);
-    if (record?.state !== 'error' || record.generation !== generation) return;
-    if (record.lastError?.code === 'crash_loop') return;
-    this.#writes.write(() => this.#journal.moveEndpoint(id, 'recovered', { lastError: null }));
+    this.#writes.write(() => {
+      const record = this.#journal.store.endpoint(id);
+      if (record?.state !== 'error' || record.generation !== generation) return;
+      if (record.lastError?.code === 'crash_loop') return;
+      this.#journal.moveEndpoint(id, 'recovered', { lastError: null });
+    });
   }
 
   #ended(drain: EndedDrain): void {
