@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import { LIMITS } from '../config.ts';
 import { EXIT_STATUS } from '../errors.ts';
-import { createPoolFactory } from '../pool/factory.ts';
+import { createPoolFactory, type PoolFactoryOptions } from '../pool/factory.ts';
+import type { PoolFactory } from '../pool/handler-pool.ts';
 import { systemClock } from '../serving/clock.ts';
 import type { GatewayEvent } from '../protocol/control.ts';
 import { ControlChannel, processLink, type ControlHandlers } from './control-channel.ts';
@@ -10,6 +11,8 @@ import { EventOutlet } from './event-outlet.ts';
 
 /** The public listening socket, inherited from the supervisor. Descriptor 3 is the IPC channel. */
 const LISTENING_DESCRIPTOR = 4;
+/** The supervisor waits for it to close: so it learns of the death of this process. */
+const LIFELINE_DESCRIPTOR = 5;
 
 /**
  * When the supervisor has died, nobody else will answer the clients that are connected: what they have sent by now is
@@ -44,7 +47,9 @@ function handlersFor(plane: { current: DataPlane | null }, channel: ControlChann
       const { settings } = request;
       const outlet = new EventOutlet(event => channel.emit(event));
       const emit = (event: GatewayEvent): void => outlet.emit(event);
-      plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools: createPoolFactory });
+      const createPools = (options: PoolFactoryOptions): PoolFactory =>
+        createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR });
+      plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools });
       return plane.current.start(request);
     },
     guard: request => started().guard(request),

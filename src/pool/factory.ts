@@ -14,6 +14,8 @@ export interface PoolFactoryOptions {
   readonly imagesDir: string;
   /** Heap of one image. */
   readonly arenaBytes: number;
+  /** Descriptor that others watch to learn of the death of this process; see `guard_hold_lifeline`. Default: none. */
+  readonly lifelineFd?: number;
   /** Log lines of handlers that a worker thread hands on in a second; default: any number. */
   readonly logLinesMax?: number;
   /** A worker whose images keep crashing waits before it binds a fresh one; default: it never does. */
@@ -32,6 +34,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   const { guardPath, imagesDir, arenaBytes, standbyThreads = 1, standbyPools = LIMITS.standbyPools } = options;
   const { pausesRecycles = false } = options;
   const guard = installGuard(guardPath);
+  if (options.lifelineFd !== undefined) guard.holdLifeline(options.lifelineFd);
   const doorbell = new Doorbell();
   const memory = new RingMemory();
   const standby = new Standby({

@@ -11,6 +11,8 @@ export interface MainGuard {
   heapBytes(slot: number): HeapBytes;
   /** Images bound in this process. */
   images(): number;
+  /** Makes this descriptor close as soon as the process begins to die; where the system refuses, it closes with all others. */
+  holdLifeline(fd: number): void;
 }
 
 /**
@@ -25,6 +27,7 @@ export function installGuard(guardPath: string): MainGuard {
   const heapBytes = library.func(GUARD_PROTOTYPES.heapBytes) as (slot: number, bytes: Buffer) => number;
   const bytes = Buffer.alloc(HEAP_BYTES_BYTES);
   const images = library.func(GUARD_PROTOTYPES.images) as () => number;
+  const holdLifeline = library.func(GUARD_PROTOTYPES.holdLifeline) as (fd: number) => number;
   if (install() !== 0) throw new Error('The guard could not set its signal handlers up.');
   return {
     interrupt: (slot, call) => void interrupt(slot, call),
@@ -34,5 +37,6 @@ export function installGuard(guardPath: string): MainGuard {
       return readHeapBytes(bytes);
     },
     images,
+    holdLifeline: fd => void holdLifeline(fd),
   };
 }

@@ -16,6 +16,8 @@ export const CALL_FAULTED = -(2n ** 63n);
 export const GUARD_PROTOTYPES = {
   /** Once per process, on its main thread, before the first worker starts. 0, or -1 when signals cannot be set up. */
   install: 'int guard_install()',
+  /** Once per process: makes `fd` close as soon as the process begins to die. 0, or -1 when the system refuses. */
+  holdLifeline: 'int guard_hold_lifeline(int fd)',
   /** Once per worker thread: makes its call stack and signal stack. Slot number, or negative. */
   open: 'int guard_open(size_t stack_bytes)',
   /** Binds the private copy at `path`; image number, or negative (see BIND_ERRORS) with a message in the report. */

@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::slot::{slot_at, Slot};
 use crate::switch::CALL_FAULTED;
 use crate::thread::{self, current_slot};
-use crate::{signals, unwind, watchdog};
+use crate::{lifeline, signals, unwind, watchdog};
 
 const OK: i32 = 0;
 const FAILED: i32 = -1;
@@ -34,6 +34,13 @@ pub extern "C" fn guard_install() -> i32 {
     } else {
         FAILED
     }
+}
+
+/// Makes `fd` close when the process begins to die, before it gives its memory back; the process itself cannot use it any
+/// more. Once per process. 0, or -1 when the system refuses: then it closes with all the others.
+#[no_mangle]
+pub extern "C" fn guard_hold_lifeline(fd: i32) -> i32 {
+    lifeline::hold(fd).map_or(FAILED, |()| OK)
 }
 
 /// Gives the calling thread a slot with a call stack of `stack_bytes` and a signal stack, until the thread ends; a thread

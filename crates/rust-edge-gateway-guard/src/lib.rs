@@ -24,6 +24,7 @@ mod image;
 mod image_table;
 mod leave;
 mod library;
+mod lifeline;
 mod log;
 mod mapping;
 mod report;

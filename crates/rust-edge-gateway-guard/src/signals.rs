@@ -78,6 +78,16 @@ pub fn unblock_on_this_thread() -> u64 {
     }
 }
 
+/// No signal of the process is for the calling thread.
+pub fn block_all_signals() {
+    // SAFETY: zeroes are a valid `sigset_t`; the mask is this thread's own.
+    unsafe {
+        let mut all: libc::sigset_t = zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, ptr::null_mut());
+    }
+}
+
 /// Sets the calling thread's signal mask.
 pub fn restore_mask(mask: u64) {
     // SAFETY: as in `unblock_on_this_thread`.

@@ -4,12 +4,10 @@
 //! one is ended at most a pause of this thread late. (The coarse clock would be cheap to read, but on a busy virtual
 //! machine it was seen to be three of its steps, 12 ms, behind.)
 
-use core::mem;
-use core::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::signals::interrupt_signal;
+use crate::signals::{block_all_signals, interrupt_signal};
 use crate::slot::{used_slots, Slot, SLOTS_MAX};
 
 /// Between two looks while a call runs, and while none does.
@@ -58,12 +56,3 @@ fn look_at(slot: &Slot, sighting: &mut Option<Sighting>, now: Instant) -> bool {
     true
 }
 
-/// No signal of the process is for this thread.
-fn block_all_signals() {
-    // SAFETY: zeroes are a valid `sigset_t`; the mask is this thread's own.
-    unsafe {
-        let mut all: libc::sigset_t = mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, ptr::null_mut());
-    }
-}

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
 import { ControlChannel } from './control-channel.ts';
 import { excuseFor, processorWaitMs } from './processor-wait.ts';
@@ -15,10 +16,13 @@ export interface GatewayProcessOptions {
   readonly command: readonly string[];
   readonly listeningFd: number;
   readonly onEvent: (event: GatewayEvent) => void;
-  /** At once when the process has ended or its channel is closed, whichever is seen first; `onEnd` follows. */
+  /** At once when the process begins to die, or its channel is closed, whichever is seen first; `onEnd` follows. */
   readonly onLost: () => void;
   readonly onEnd: (end: ProcessEnd) => void;
 }
+
+/** Index in `stdio` of the socket that closes when the process begins to die: a process closes the others later. */
+const LIFELINE_DESCRIPTOR = 5;
 
 /** Variables that gateway processes, and so handlers, may see: none of the gateway's settings, none of the host's secrets. */
 export function gatewayEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -50,6 +54,9 @@ export class GatewayProcess {
       if (!isLost) onLost();
       isLost = true;
     };
+    const lifeline = (this.#child.stdio as readonly unknown[])[LIFELINE_DESCRIPTOR] as Socket;
+    // A reset is an end as well; "close" follows either.
+    lifeline.on('error', () => {}).once('close', lose).resume();
     this.#child.once('exit', lose);
     this.#child.once('disconnect', lose);
     const exited = once(this.#child, 'exit');
@@ -65,7 +72,7 @@ export class GatewayProcess {
   /** null: the operating system refuses another process. */
   static spawn(options: GatewayProcessOptions): GatewayProcess | null {
     const child = spawn(process.execPath, options.command, {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd, 'pipe'],
       serialization: 'advanced',
       env: gatewayEnvironment(process.env),
     });
