@@ -65,10 +65,10 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     return { ok: true };
   }
 
-  async accept(): Promise<{ ok: true }> {
+  async accept({ crashRows }: ControlCalls['accept']['request']): Promise<{ ok: true }> {
+    this.#deployment.open(crashRows);
     await this.#options.listen(this.#listener.server);
     this.#accepting = true;
-    this.#deployment.open();
     return { ok: true };
   }
 
@@ -91,13 +91,17 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
 
   /** Resolves when everything is answered, unmapped and closed; the process may exit then. */
   shutdown({ handover = false }: ControlCalls['shutdown']['request']): Promise<ProcessFigures> {
-    this.#ending ??= this.#end(handover ? this.#drainTimeoutMs : 0);
-    return this.#ending;
+    return this.endAfter(handover ? this.#drainTimeoutMs : 0);
   }
 
-  /** As `shutdown`, but requests on connections that are open are still served for `graceMs`. */
+  /**
+   * As `shutdown`, but requests on connections that are open are still served for `graceMs`. Called again, it may shorten
+   * that: a handover is under way, and now everything has to end.
+   */
   endAfter(graceMs: number): Promise<ProcessFigures> {
-    this.#ending ??= this.#end(graceMs);
+    if (this.#ending === null) this.#ending = this.#end(graceMs);
+    else if (graceMs === 0) this.#listener.refuseRequests();
+    else this.#options.clock.after(graceMs, () => this.#listener.refuseRequests());
     return this.#ending;
   }
 

@@ -77,7 +77,7 @@ export class Listener {
 
   /** Resolves when every client has closed its connection, or after `timeoutMs`. */
   clientsGone(timeoutMs: number): Promise<void> {
-    return this.#until(() => this.#connections.size === 0, timeoutMs);
+    return this.#until(() => this.#connections.size === 0 || this.#shared.phase === 'closing', timeoutMs);
   }
 
   /** Resolves when no request's body is on the way any more, or after `timeoutMs`. */

@@ -53,7 +53,7 @@ function handlersFor(plane: { current: DataPlane | null }, channel: ControlChann
       return plane.current.start(request);
     },
     guard: request => started().guard(request),
-    accept: () => started().accept(),
+    accept: request => started().accept(request),
     prepare: request => started().prepare(request),
     abandon: request => started().abandon(request),
     commit: request => started().commit(request),

@@ -86,7 +86,11 @@ export interface ControlCalls {
   };
   guard: { request: { readonly guardPath: string }; answer: { readonly ok: true } };
   /** Accept connections on the inherited socket from now on. */
-  accept: { request: Record<string, never>; answer: { readonly ok: true } };
+  accept: {
+    /** `crashRows`: of the process whose place this one takes, so that crashes which replace processes add up all the same. */
+    request: { readonly crashRows: readonly CrashRow[] };
+    answer: { readonly ok: true };
+  };
   /** Bind images of a generation beside the one that serves; nothing is routed to it yet. */
   prepare: { request: { readonly endpoint: EndpointSpec }; answer: PrepareOutcome };
   /** Let go of a prepared generation that will not be committed. */
@@ -206,9 +210,14 @@ export interface ProcessFigures {
   readonly cpuSeconds: number;
 }
 
-export interface GenerationFigures extends HeapBytes {
+/** How often a generation has crashed in a row, with no good answer since. */
+export interface CrashRow {
   readonly endpoint: string;
   readonly generation: number;
+  readonly crashes: number;
+}
+
+export interface GenerationFigures extends HeapBytes, CrashRow {
   readonly state: 'serving' | 'draining' | 'prepared';
   readonly asleep: boolean;
   readonly inFlight: number;

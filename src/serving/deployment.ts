@@ -1,5 +1,12 @@
 import PQueue from 'p-queue';
-import type { BindFailure, EndpointSpec, GatewayEvent, GenerationSpec, PrepareOutcome } from '../protocol/control.ts';
+import type {
+  BindFailure,
+  CrashRow,
+  EndpointSpec,
+  GatewayEvent,
+  GenerationSpec,
+  PrepareOutcome,
+} from '../protocol/control.ts';
 import type { PoolFactory, PoolLimits } from '../pool/handler-pool.ts';
 import type { Clock } from './clock.ts';
 import { Endpoint } from './endpoint.ts';
@@ -88,8 +95,12 @@ export class Deployment {
     return failed;
   }
 
-  /** Requests come from now on: endpoints without any may sleep. */
-  open(): void {
+  /** Requests come from now on: endpoints without any may sleep. `crashRows`: of the process that had them before. */
+  open(crashRows: readonly CrashRow[]): void {
+    for (const { endpoint, generation, crashes } of crashRows) {
+      const serving = this.#endpoints.get(endpoint)?.serving;
+      if (serving?.number === generation) serving.resumeCrashes(crashes);
+    }
     this.#keeper.beginSleepChecks();
   }
 

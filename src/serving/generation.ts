@@ -174,6 +174,11 @@ export class Generation implements ThreadHolder {
     this.#wakeNotBeforeMs = 0;
   }
 
+  /** It has crashed so often in a row in the process whose place this one takes. */
+  resumeCrashes(crashes: number): void {
+    this.#crashStreak.resume(crashes);
+  }
+
   setLimits(limits: PoolLimits): void {
     this.#limits = limits;
     this.#live?.pool.setLimits(limits);
@@ -220,6 +225,7 @@ export class Generation implements ThreadHolder {
       inFlight: this.inFlight,
       requests: this.#requests,
       images: this.images,
+      crashes: this.#crashStreak.crashes,
       ...this.#memory(),
     };
   }

@@ -135,7 +135,15 @@ test('generations are listed newest first, with what live processes count', asyn
   await admin.plane.deploy('a', 'one');
   await admin.plane.deploy('a', 'two');
   const heaps = { memoryBytes: 8192, memoryLimitBytes: 1 << 20 };
-  const counts = { state: 'serving' as const, asleep: false, inFlight: 2, requests: 7, images: 1, ...heaps };
+  const counts = {
+    state: 'serving' as const,
+    asleep: false,
+    inFlight: 2,
+    requests: 7,
+    images: 1,
+    crashes: 0,
+    ...heaps,
+  };
   admin.figures = { ...NO_FIGURES, generations: [{ endpoint: 'a', generation: 2, ...counts }] };
   const data = (await admin.call('GET', '/endpoints/a/generations')).data as unknown as Record<string, unknown>[];
   assert.deepEqual(

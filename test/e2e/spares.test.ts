@@ -93,6 +93,37 @@ test('a suspect fault: the spare takes new connections, what is in flight finish
   assert.match(await gateway.metrics(), /handler_faults_total\{endpoint="telltale",kind="memory"\} 1\n/);
 });
 
+test('suspect faults with every request are a crash loop, though each has its process replaced', async () => {
+  await using gateway = await RunningGateway.start({ settings: { CRASH_LOOP_FAULTS: '4' } });
+  await gateway.deploy('telltale', telltale);
+  await gateway.deploy('other', telltale);
+  for (let crashes = 1; crashes <= 4; crashes += 1) {
+    const { serving } = await settled(gateway);
+    assert.match(await ask(gateway, '/telltale?op=suspect'), /handler_crashed/);
+    await eventually('the process is replaced', async () => (await settled(gateway)).serving !== serving);
+    assert.match(await ask(gateway, '/other'), /^[0-9]+$/);
+  }
+  const failed = async (): Promise<boolean> => (await gateway.must('GET', '/endpoints/telltale'))['state'] === 'error';
+  await eventually('the endpoint is in error', failed);
+  const { last_error } = await gateway.must('GET', '/endpoints/telltale');
+  assert.equal((last_error as { code: string }).code, 'crash_loop');
+  assert.match(await ask(gateway, '/telltale'), /endpoint_not_loaded/);
+});
+
+test('a good answer between, in whichever process, ends a row of suspect faults', async () => {
+  await using gateway = await RunningGateway.start({ settings: { CRASH_LOOP_FAULTS: '3' } });
+  await gateway.deploy('telltale', telltale);
+  for (const operation of ['suspect', 'suspect', 'none', 'suspect', 'suspect']) {
+    const { serving } = await settled(gateway);
+    await ask(gateway, `/telltale?op=${operation}`);
+    if (operation === 'suspect') {
+      await eventually('the process is replaced', async () => (await settled(gateway)).serving !== serving);
+    }
+  }
+  assert.equal((await gateway.must('GET', '/endpoints/telltale'))['state'], 'loaded');
+  assert.match(await ask(gateway, '/telltale'), /^[0-9]+$/);
+});
+
 test('INTERRUPTS_MAX: a process that had to interrupt so many calls is replaced', async () => {
   await using gateway = await RunningGateway.start({ settings: { INTERRUPTS_MAX: '2' } });
   await gateway.deploy('telltale', { ...telltale, timeout_ms: 100 });

@@ -322,6 +322,20 @@ describe('a gateway that hands over', () => {
     await assert.rejects(gateway.connect());
   });
 
+  test('waits no longer for clients that stay when it has to end meanwhile', async () => {
+    await using gateway = await TestGateway.start();
+    using client = await gateway.connect();
+    client.get('/hello');
+    await client.response();
+    const ended = gateway.plane.shutdown({ handover: true });
+    const endedAgain = gateway.plane.shutdown({});
+    client.get('/hello');
+    const response = await client.response();
+    assert.deepEqual([response.status, response.headers.get('connection')], [503, 'close']);
+    client.socket.end();
+    assert.equal(await ended, await endedAgain);
+  });
+
   test('keeps a connection open until the last of its pipelined requests is answered', async () => {
     const open: (() => void)[] = [];
     const handler: ManualHandler = (parts, settle) => void open.push(() => settle(replyWith(parts.path)));

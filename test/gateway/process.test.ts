@@ -58,14 +58,14 @@ describe('a gateway process', () => {
     using early = await RawClient.connect(gateway.port);
     early.get('/nowhere');
     assert.deepEqual(await gateway.start(), { kind: 'answer', call: 1, answer: { failed: [] } });
-    await gateway.call('accept', {});
+    await gateway.call('accept', { crashRows: [] });
     assert.equal((await early.response()).status, 404);
   });
 
   test('ignores SIGTERM and SIGINT: the supervisor tells it', async () => {
     using gateway = new ProcessUnderTest();
     await gateway.start();
-    await gateway.call('accept', {});
+    await gateway.call('accept', { crashRows: [] });
     gateway.child.kill('SIGTERM');
     gateway.child.kill('SIGINT');
     using client = await RawClient.connect(gateway.port);
@@ -76,7 +76,7 @@ describe('a gateway process', () => {
   test('told to shut down answers with its last figures and ends with status 0', async () => {
     using gateway = new ProcessUnderTest();
     await gateway.start();
-    await gateway.call('accept', {});
+    await gateway.call('accept', { crashRows: [] });
     using client = await RawClient.connect(gateway.port);
     client.get('/nowhere');
     await client.response();
@@ -104,7 +104,7 @@ describe('a gateway process', () => {
   test('without a supervisor accepts what waits, finishes what it has, closes the socket and ends', async () => {
     using gateway = new ProcessUnderTest();
     await gateway.start();
-    await gateway.call('accept', {});
+    await gateway.call('accept', { crashRows: [] });
     using upload = await RawClient.connect(gateway.port);
     upload.send('POST /up HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n');
     assert.equal((await upload.response()).status, 100);

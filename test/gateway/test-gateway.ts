@@ -61,7 +61,7 @@ export class TestGateway {
     const endpoints = options.endpoints ?? [endpointSpec('hello', {})];
     const settings = { ...TEST_SETTINGS, ...options.settings };
     await gateway.plane.start({ settings, guardPath: '/guard', version: 1, endpoints, bindsAtOnce: 4 });
-    await gateway.plane.accept();
+    await gateway.plane.accept({ crashRows: [] });
     return gateway;
   }
 

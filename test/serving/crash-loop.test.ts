@@ -159,6 +159,32 @@ describe('a generation in a crash loop', () => {
     assert.equal(h.factory.pools.filter(pool => pool.spec.endpoint === 'a').length, 1);
   });
 
+  test('goes on with the row of the process whose place it takes, with its own generation only', async () => {
+    const h = new Harness({ crashLoopFaults: 5, sleepAfterMs: 60_000 });
+    const row = { crashes: 4, generation: 1 };
+    await h.start(spec('a', 1), spec('b', 2));
+    h.deployment.open([
+      { endpoint: 'a', ...row },
+      { endpoint: 'b', ...row },
+      { endpoint: 'gone', ...row },
+    ]);
+    crash(h, 'a', 1, 1);
+    crash(h, 'b', 2, 4);
+    assert.deepEqual(
+      h.eventsOf('crash_loop').map(({ endpoint, crashes }) => [endpoint, crashes]),
+      [['a', 5]],
+    );
+  });
+
+  test('does not trip by what it takes over, and a good answer ends that too', async () => {
+    const h = await started();
+    h.answers = true;
+    h.deployment.open([{ endpoint: 'a', generation: 1, crashes: 90 }]);
+    assert.equal(h.request('a').outcome?.kind, 'reply');
+    crash(h, 'a', 1, 4);
+    assert.deepEqual(h.eventsOf('crash_loop'), []);
+  });
+
   test('says nothing while it drains: another one serves', async () => {
     const h = await started();
     h.request('a');

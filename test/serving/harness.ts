@@ -50,7 +50,7 @@ export class Harness {
   /** Starts with these endpoints, all bound, and requests may come. */
   async start(...specs: EndpointSpec[]): Promise<void> {
     await this.startSpare(...specs);
-    this.deployment.open();
+    this.deployment.open([]);
   }
 
   /** Starts with these endpoints, all bound; `deployment.open()` says that requests come. */

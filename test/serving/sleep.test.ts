@@ -25,7 +25,7 @@ describe('an endpoint that sleeps', () => {
     await h.startSpare(spec('a', 1));
     await h.clock.advance(1_000_000);
     assert.equal(h.asleep('a'), false);
-    h.deployment.open();
+    h.deployment.open([]);
     await h.clock.advance(50_000);
     assert.equal(h.asleep('a'), false);
     await h.clock.advance(20_000);

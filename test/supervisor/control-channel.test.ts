@@ -30,7 +30,7 @@ test('time that is excused is added, again and again, until no more is', async (
 
 test('an answer in excused time is an answer', async () => {
   const calls = channel();
-  const answered = calls.call('accept', {}, 5, () => {
+  const answered = calls.call('accept', { crashRows: [] }, 5, () => {
     queueMicrotask(() => calls.receive({ kind: 'answer', call: 1, answer: { ok: true } }));
     return 10_000;
   });

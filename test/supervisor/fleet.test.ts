@@ -136,6 +136,17 @@ test('counters of processes that have ended are kept', async () => {
   assert.ok(before >= 2 && test.figures.total().requestsTotal > before);
 });
 
+test('a shutdown ends a handover that waits for clients', async () => {
+  const test = await TestFleet.open({ holdsHandovers: true });
+  await test.start();
+  const [pid = 0] = test.pids;
+  process.kill(pid, 'SIGUSR2');
+  await eventually('it hands over', () => test.logs('shutdown').length === 1);
+  await test[Symbol.asyncDispose]();
+  assert.deepEqual(test.logs('shutdown'), [{ handover: true }, { handover: false }, { handover: false }]);
+  assert.equal(test.history.includes('ended (drain_timeout)'), false);
+});
+
 test('a shutdown lets every process finish', async () => {
   const test = await TestFleet.open({}, 2);
   await test.start();

@@ -98,6 +98,7 @@ export class FakeDataPlane implements DataPlane {
         inFlight: 1,
         requests: 5,
         images: 1,
+        crashes: 0,
         memoryBytes: 0,
         memoryLimitBytes: 0,
         asleep: false,

@@ -55,6 +55,8 @@ export class Fleet implements DataPlane {
   readonly #deadlyBinds = new DeadlyBinds();
   /** Of processes that end without having served. */
   readonly #backOff = new BackOff();
+  /** Processes that served and whose place is vacant, or will be as soon as another one takes it; oldest first. */
+  readonly #predecessors: Member[] = [];
   #startsPending = 0;
   readonly #signals = new EventEmitter().setMaxListeners(0);
   #listener: DataPlaneListener | null = null;
@@ -128,7 +130,7 @@ export class Fleet implements DataPlane {
     clearInterval(this.#pollTimer);
     await Promise.all(
       [...this.#members].map(async member => {
-        if (member.hasServed && member.state !== 'lost') return this.#shutDown(member);
+        if (member.hasServed && member.state !== 'lost') return this.#shutDown(member, { handover: false });
         member.kill('shutdown');
         await member.process.ended;
       }),
@@ -205,12 +207,18 @@ export class Fleet implements DataPlane {
       onLost: () => this.#lose(member),
       onEnd: end => this.#ended(member, end),
     });
-    // The operating system refused another process; it may allow one later.
-    if (process === null) return this.#startLater();
+    if (process === null) return this.#refused();
     const member = new Member(process);
     this.#members.add(member);
     this.#tell(member, 'starting', null);
     return this.#bringUp(member);
+  }
+
+  /** The operating system refused another process; it may allow one later. */
+  #refused(): void {
+    const message = 'The operating system refuses to start a gateway process; another attempt follows.';
+    this.#options.events.publish({ type: 'failure', message });
+    this.#startLater();
   }
 
   async #bringUp(member: Member): Promise<void> {
@@ -228,7 +236,8 @@ export class Fleet implements DataPlane {
   /** The spare has heard of everything before it accepts, for it hears all in the order in which it was sent. */
   async #promote(member: Member): Promise<void> {
     void this.#catchUp(member);
-    if (!(await this.#mustAnswer(member, 'accept_failed', async () => member.accept()))) return;
+    const predecessor = this.#predecessors.shift() ?? null;
+    if (!(await this.#mustAnswer(member, 'accept_failed', async () => member.accept(predecessor)))) return;
     this.#backOff.reset();
     this.#tell(member, 'serving', null);
     this.#listener?.started(this.#state.endpoints(), member.failuresIn(this.#state));
@@ -275,11 +284,12 @@ export class Fleet implements DataPlane {
     if (member.leaving || (member.state !== 'serving' && member.state !== 'spare')) return;
     member.leaving = true;
     member.replaceReason = reason;
+    if (member.state === 'serving') this.#predecessors.push(member);
     this.#act();
   }
 
   #relieve(member: Member): void {
-    if (member.hasServed) void this.#shutDown(member);
+    if (member.hasServed) void this.#shutDown(member, { handover: true });
     else this.#kill(member, member.replaceReason ?? 'replaced');
   }
 
@@ -289,8 +299,8 @@ export class Fleet implements DataPlane {
     return Math.max(this.#options.settings.drainTimeoutSecs * 1_000, ...drains);
   }
 
-  async #shutDown(member: Member): Promise<void> {
-    const ended = member.shutDown(this.#drainMs);
+  async #shutDown(member: Member, { handover }: { readonly handover: boolean }): Promise<void> {
+    const ended = member.shutDown(this.#drainMs, handover);
     this.#tell(member, 'draining', null);
     await ended;
   }
@@ -303,6 +313,7 @@ export class Fleet implements DataPlane {
   /** Nothing more can be expected of it: what it was for is somebody else's from now on. */
   #lose(member: Member): void {
     if (member.state === 'draining' || member.state === 'lost') return;
+    if (member.state === 'serving' && !member.leaving) this.#predecessors.push(member);
     member.lose();
     this.#act();
   }

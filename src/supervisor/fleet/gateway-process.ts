@@ -56,7 +56,10 @@ export class GatewayProcess {
     };
     const lifeline = (this.#child.stdio as readonly unknown[])[LIFELINE_DESCRIPTOR] as Socket;
     // A reset is an end as well; "close" follows either.
-    lifeline.on('error', () => {}).once('close', lose).resume();
+    lifeline
+      .on('error', () => {})
+      .once('close', lose)
+      .resume();
     this.#child.once('exit', lose);
     this.#child.once('disconnect', lose);
     const exited = once(this.#child, 'exit');

@@ -1,6 +1,7 @@
 import { LIMITS } from '../../config.ts';
 import type {
   BindFailure,
+  CrashRow,
   DataPlaneSettings,
   EndpointSpec,
   GatewayEvent,
@@ -86,6 +87,12 @@ export class Member implements Placed {
     return this.#figures;
   }
 
+  /** Crashes in a row of what it serves, when it last gave figures. */
+  get crashRows(): readonly CrashRow[] {
+    const serving = this.#figures?.generations.filter(({ state, crashes }) => state === 'serving' && crashes > 0) ?? [];
+    return serving.map(({ endpoint, generation, crashes }) => ({ endpoint, generation, crashes }));
+  }
+
   /** How long it could have served, in milliseconds; negative: it was never ready. */
   get readyMs(): number {
     return performance.now() - this.#readyAt;
@@ -129,11 +136,14 @@ export class Member implements Placed {
     this.#version = Math.max(this.#version, version);
   }
 
-  /** Lets the process serve. @throws CallFailed */
-  async accept(): Promise<void> {
+  /** Lets the process serve, in the place of `predecessor` if it is not the first. @throws CallFailed */
+  async accept(predecessor: Member | null): Promise<void> {
     this.state = 'serving';
     this.hasServed = true;
-    await this.process.call('accept', {}, LIMITS.unresponsiveMs);
+    // Its newest ones, if it can still be asked: the crash for which it is replaced is among them.
+    if (predecessor?.state === 'serving') await predecessor.poll();
+    const crashRows = predecessor?.crashRows ?? [];
+    await this.process.call('accept', { crashRows }, LIMITS.unresponsiveMs);
     this.accepting = true;
   }
 
@@ -200,11 +210,14 @@ export class Member implements Placed {
     }
   }
 
-  /** Lets the process finish its requests and end; one that takes much longer than the drain timeout is killed. */
-  async shutDown(drainMs: number): Promise<ProcessEnd> {
+  /**
+   * Lets the process finish its requests and end; one that takes much longer than the drain timeout is killed. With
+   * `handover`, another one accepts by now, and clients that are connected may go on for a while; a second call without it
+   * ends that.
+   */
+  async shutDown(drainMs: number, handover: boolean): Promise<ProcessEnd> {
     this.state = 'draining';
     this.#isShutDown = true;
-    const handover = this.leaving;
     const timeoutMs = drainMs * (handover ? HANDOVER_PHASES : SHUTDOWN_PHASES) + SHUTDOWN_GRACE_MS;
     this.#killAfter(timeoutMs, 'drain_timeout');
     try {

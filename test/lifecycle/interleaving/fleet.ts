@@ -123,7 +123,7 @@ export class SimulatedFleet implements DataPlane {
     process.hasServed = true;
     const isUp = await process.call(() => {
       process.accepts = true;
-      process.deployment.open();
+      process.deployment.open([]);
       return true;
     });
     if (isUp === null) return;
