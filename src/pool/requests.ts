@@ -111,6 +111,7 @@ export class Requests {
     const cancels = new Map<WorkerLink, number[]>();
     for (const request of this.#inFlight.all()) {
       request.settle(failure(code));
+      this.#inFlight.settled(request);
       const link = this.#detach(request);
       if (link === null) continue;
       const requests = cancels.get(link);

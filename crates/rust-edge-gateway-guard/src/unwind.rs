@@ -94,7 +94,6 @@ struct Run {
 
 impl<'a> Walk<'a> {
     fn new(slot: &'a Slot, interrupted_pc: usize) -> Walk<'a> {
-        slot.trace.clear();
         Walk {
             slot,
             text: slot.text.get(),
@@ -145,6 +144,8 @@ impl<'a> Walk<'a> {
             unsafe { _Unwind_Backtrace(visit_frame, walk) };
         }
         let slot = self.slot;
+        // Not before a walk is really made: one that is held would clear what the walk it came upon has noted.
+        slot.trace.clear();
         // The unwinder may fault: on a smashed stack, or in the few instructions with which libgcc installs a landing pad.
         slot.probing.set(true);
         // SAFETY: `self` outlives the probe; a fault within ends the probe by way of `probe_sp`.
