@@ -13,6 +13,7 @@ import {
   stateWord,
   waitingClaim,
 } from '../src/protocol/ring.ts';
+import { Spinner } from './spinner.ts';
 
 /** A worker's side of the request ring. See the picture in ring.ts. */
 export class RequestSource {
@@ -27,7 +28,11 @@ export class RequestSource {
   /** The standing wait of the event loop; it outlives a turn in which something else woke the worker. */
   #isWaiting = false;
 
-  constructor(memory: SharedArrayBuffer, worker: number) {
+  readonly #spinner: Spinner;
+  readonly #hasNext = (): boolean => this.#hasWork(true);
+
+  constructor(memory: SharedArrayBuffer, worker: number, doorbell: SharedArrayBuffer) {
+    this.#spinner = new Spinner(doorbell);
     this.#memory = memory;
     this.#words = new Int32Array(memory);
     this.#owner = worker + 1;
@@ -76,6 +81,7 @@ export class RequestSource {
    * wakes it.
    */
   block(takesRequests: boolean, timeoutMs = Infinity): void {
+    if (takesRequests && this.#spinner.isAllowed && this.#spin()) return;
     const state = this.#park(takesRequests);
     if (state !== null) Atomics.wait(this.#words, this.#state, state, timeoutMs);
     Atomics.store(this.#words, this.#state, WORKER_STATE.running);
@@ -94,6 +100,13 @@ export class RequestSource {
   /** Ends the standing wait, whose memory the thread would keep. */
   close(): void {
     Atomics.notify(this.#words, this.#state);
+  }
+
+  #spin(): boolean {
+    Atomics.store(this.#words, this.#state, WORKER_STATE.spinning);
+    if (!this.#spinner.find(this.#hasNext)) return false;
+    Atomics.store(this.#words, this.#state, WORKER_STATE.running);
+    return true;
   }
 
   /** The state to wait in; null: there is something to do. Declared first, looked again after: no wake-up is lost. */

@@ -47,7 +47,7 @@ export class ServeLoop {
     const { port } = task;
     this.#port = port;
     this.#guard = guard;
-    this.#source = new RequestSource(task.ring, task.worker);
+    this.#source = new RequestSource(task.ring, task.worker, task.doorbell);
     this.#sink = new ReplySink(task.replies, task.doorbell, port);
     this.#logs = new LogBatch({
       linesMax: guard.logLinesMax,

@@ -1,4 +1,5 @@
-import { DOORBELL, DOORBELL_BYTES } from '../protocol/ring.ts';
+import { DOORBELL, DOORBELL_BYTES, DOORBELL_WORD } from '../protocol/ring.ts';
+import { MainSpinner } from './main-spinner.ts';
 
 /** Something that wakes workers and reads their replies, once per turn of the event loop. */
 export interface DoorbellSource {
@@ -6,8 +7,8 @@ export interface DoorbellSource {
   turn(): void;
   /** Replies are there that `turn` has not seen. */
   readonly hasReplies: boolean;
-  /** No worker will ring on behalf of this source: it can be left out until the next `attend`. */
-  readonly isQuiet: boolean;
+  /** Requests on which workers may still say something. 0: it can be left out until the next `attend`. */
+  readonly handedOut: number;
 }
 
 /**
@@ -16,11 +17,13 @@ export interface DoorbellSource {
  * While requests come in, sources are served once per turn of the event loop by an immediate: one wake-up and one drain
  * for everything a turn brought. Only when the loop is about to block does a worker have to notify: the main thread
  * declares itself asleep in one word, and the first worker to write after that makes it awake again and notifies.
- * One word for the whole process, so that a hundred pools still have one `waitAsync`.
+ * One word for the whole process, so that a hundred pools still have one `waitAsync`. While few requests are in flight,
+ * the loop goes on turning for a moment before it blocks (see spinning.ts).
  */
 export class Doorbell {
   readonly memory = new SharedArrayBuffer(DOORBELL_BYTES);
-  readonly #word = new Int32Array(this.memory, 0, 1);
+  readonly #words = new Int32Array(this.memory);
+  readonly #spinner = new MainSpinner();
   readonly #sources = new Set<DoorbellSource>();
   #immediate: NodeJS.Immediate | null = null;
   #isWaiting = false;
@@ -28,6 +31,7 @@ export class Doorbell {
   /** The source has posted something: it is served before the event loop blocks again. */
   attend(source: DoorbellSource): void {
     this.#sources.add(source);
+    this.#spinner.begin();
     this.#turnSoon();
   }
 
@@ -37,7 +41,7 @@ export class Doorbell {
   }
 
   #turnSoon(): void {
-    Atomics.store(this.#word, 0, DOORBELL.awake);
+    Atomics.store(this.#words, DOORBELL_WORD.bell, DOORBELL.awake);
     if (this.#immediate === null) this.#immediate = setImmediate(this.#onImmediate);
     // An unref'd immediate does not keep the loop from blocking before its check phase.
     else this.#immediate.ref();
@@ -54,11 +58,17 @@ export class Doorbell {
   };
 
   #turn(): void {
+    let handedOut = 0;
     for (const source of this.#sources) {
       source.turn();
-      if (source.isQuiet) this.#sources.delete(source);
+      if (source.handedOut === 0) this.#sources.delete(source);
+      else handedOut += source.handedOut;
     }
-    if (this.#sources.size > 0) this.#sleep();
+    const goesOn = this.#spinner.goesOn(handedOut);
+    Atomics.store(this.#words, DOORBELL_WORD.fewInFlight, this.#spinner.isFew ? 1 : 0);
+    if (this.#sources.size === 0) return;
+    if (goesOn) this.#turnSoon();
+    else this.#sleep();
   }
 
   /** Lets the event loop block: declared asleep and waiting first, looked again after, so that no reply falls between. */
@@ -67,7 +77,7 @@ export class Doorbell {
       this.#immediate = setImmediate(this.#onImmediate);
       this.#immediate.unref();
     }
-    Atomics.store(this.#word, 0, DOORBELL.asleep);
+    Atomics.store(this.#words, DOORBELL_WORD.bell, DOORBELL.asleep);
     if (!this.#isWaiting) this.#wait();
     for (const source of this.#sources) {
       if (source.hasReplies) return this.#turnSoon();
@@ -75,7 +85,7 @@ export class Doorbell {
   }
 
   #wait(): void {
-    const wait = Atomics.waitAsync(this.#word, 0, DOORBELL.asleep);
+    const wait = Atomics.waitAsync(this.#words, DOORBELL_WORD.bell, DOORBELL.asleep);
     if (!wait.async) return this.#turnSoon();
     this.#isWaiting = true;
     void wait.value.then(this.#onRing);

@@ -142,8 +142,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     return this.#workers.hasReplies;
   }
 
-  get isQuiet(): boolean {
-    return this.#requests.dispatch.handedOut === 0;
+  get handedOut(): number {
+    return this.#requests.dispatch.handedOut;
   }
 
   record(link: WorkerLink, source: Buffer, offset: number): void {

@@ -66,23 +66,25 @@ export class Workers {
     return count;
   }
 
-  /** Serving workers that would take a request at once, or were just woken to do so. */
+  /** Serving workers that would take a request at once, look for one, or were just woken to do so. */
   parked(): number {
     const { ring } = this.#options;
     let count = 0;
     for (const link of this.#links) {
       if (link?.state !== 'serving') continue;
       const state = ring.state(link.index);
-      if (state === WORKER_STATE.parked || state === WORKER_STATE.woken) count += 1;
+      if (state !== WORKER_STATE.running && state !== WORKER_STATE.closed) count += 1;
     }
     return count;
   }
 
-  /** Wakes one worker for what waits in the ring, unless one woken before has not got round to it. */
+  /** Wakes one worker for what waits in the ring, unless one looks for it or was woken and has not got round to it. */
   wakeOne(): void {
     const { ring } = this.#options;
     for (const link of this.#links) {
-      if (link !== null && ring.state(link.index) === WORKER_STATE.woken) return;
+      if (link === null) continue;
+      const state = ring.state(link.index);
+      if (state === WORKER_STATE.woken || state === WORKER_STATE.spinning) return;
     }
     for (const link of this.#links) {
       if (link !== null && ring.wake(link.index)) return;
@@ -110,7 +112,10 @@ export class Workers {
   shrinkTo(count: number): void {
     const { ring } = this.#options;
     const serving = [...this].filter(link => link.state === 'serving');
-    const isParked = (link: WorkerLink): number => (ring.state(link.index) === WORKER_STATE.parked ? 1 : 0);
+    const isParked = (link: WorkerLink): number => {
+      const state = ring.state(link.index);
+      return state === WORKER_STATE.parked || state === WORKER_STATE.spinning ? 1 : 0;
+    };
     serving.sort((a, b) => isParked(b) - isParked(a));
     for (const link of serving.slice(0, Math.max(0, serving.length - count))) stop(link);
     this.#trim();

@@ -60,6 +60,8 @@ export const WORKER_STATE = {
   closed: 2,
   /** Notified by the main thread, and not yet running. */
   woken: 3,
+  /** Found nothing to do, and looks for a request: it needs no wake-up. */
+  spinning: 4,
 } as const;
 
 /** Owners in a claim word; a worker's is its index + 1. */
@@ -102,6 +104,14 @@ export const LOST_CODES = ['handler_crashed', 'handler_memory_exceeded', 'handle
 export type LostCode = (typeof LOST_CODES)[number];
 export const LOST_RECORD_BYTES = 16;
 
-/** Doorbell of a process: one word, 1 while the main thread sleeps. Whoever makes it 0 has to notify. */
-export const DOORBELL_BYTES = 64;
+/** What all workers of a process share with its main thread, each word on a cache line of its own. */
+export const DOORBELL_WORD = {
+  /** One of DOORBELL. Whoever makes it `awake` has to notify. */
+  bell: 0,
+  /** 1: few requests are in flight (see spinning.ts); written by the main thread. */
+  fewInFlight: CACHE_LINE_WORDS,
+  /** Until when a worker has its turn at spinning, in microseconds of the monotonic clock, 32 bits; 0: none has. */
+  spinningUntil: 2 * CACHE_LINE_WORDS,
+} as const;
+export const DOORBELL_BYTES = 3 * CACHE_LINE_WORDS * WORD_BYTES;
 export const DOORBELL = { awake: 0, asleep: 1 } as const;

@@ -13,7 +13,7 @@ export interface EchoWorkerData {
 }
 
 const { ring, replies, doorbell, port, worker } = workerData as EchoWorkerData;
-const source = new RequestSource(ring, worker);
+const source = new RequestSource(ring, worker, doorbell);
 const sink = new ReplySink(replies, doorbell, port);
 
 for (;;) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { OWNER, SLOTS, SLOT_BYTES, WORKER_STATE } from '../../src/protocol/ring.ts';
+import { DOORBELL_BYTES, OWNER, SLOTS, SLOT_BYTES, WORKER_STATE } from '../../src/protocol/ring.ts';
 import { RequestRing, standaloneFrame } from '../../src/pool/request-ring.ts';
 import { RequestSource } from '../../workers/request-source.ts';
 import { partsOf } from './harness.ts';
@@ -11,7 +11,7 @@ function ringWithSources(count = 1) {
   const ring = new RequestRing();
   const sources = Array.from({ length: count }, (_, index) => {
     ring.openWorker(index);
-    return new RequestSource(ring.memory, index);
+    return new RequestSource(ring.memory, index, new SharedArrayBuffer(DOORBELL_BYTES));
   });
   const [first] = sources;
   assert.ok(first);

@@ -39,8 +39,8 @@ it('carries 100,000 frames over three workers, each answered once with its own c
     get hasReplies() {
       return workers.some(({ replies }) => !replies.isEmpty);
     },
-    get isQuiet() {
-      return answered + revoked === FRAMES;
+    get handedOut() {
+      return FRAMES - answered - revoked;
     },
   };
   doorbell.attend(source);
