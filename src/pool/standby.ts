@@ -19,6 +19,7 @@ const YOUNG_GENERATION_MB = 4;
 export class BlankPool {
   readonly #piscina: Piscina;
   readonly #warm: Promise<unknown>;
+  readonly #lostThread = Promise.withResolvers<void>();
   #trimmed: Promise<void> = Promise.resolve();
   #broken = false;
 
@@ -39,10 +40,13 @@ export class BlankPool {
       recordTiming: false,
     });
     // A thread that ends without a task; one with a task rejects the task.
-    this.#piscina.on('error', () => (this.#broken = true));
+    this.#piscina.on('error', () => this.#loseThread());
+    // Only then does Piscina count it no longer among the threads that will take a task.
+    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#piscina.queueSize > 0 && this.#loseThread()));
     const task: WorkerTask = { kind: 'warm', begun: new SharedArrayBuffer(4), threads };
     const tasks = Array.from({ length: threads }, () => this.#warmOne(task));
-    this.#warm = Promise.race([Promise.all(tasks), sleep(WARM_TIMEOUT_MS, null, { ref: false })]);
+    const over = [Promise.all(tasks), sleep(WARM_TIMEOUT_MS, null, { ref: false })];
+    this.#warm = Promise.race(threads > 1 ? over : [...over, this.#lostThread.promise]);
   }
 
   get threads(): number {
@@ -52,6 +56,14 @@ export class BlankPool {
   /** A thread ended or could not start: not to be used for another generation. */
   get isBroken(): boolean {
     return this.#broken;
+  }
+
+  /**
+   * Resolves when a thread could not start, or ended without a task: a task that was meant for it waits for ever. Piscina
+   * takes it out of its queue for no other thread.
+   */
+  get threadLost(): Promise<void> {
+    return this.#lostThread.promise;
   }
 
   /** Runs one task on a thread that has none, starting one if need be. */
@@ -75,6 +87,11 @@ export class BlankPool {
     await this.#warm;
     await this.#trimmed;
     await this.#piscina.destroy();
+  }
+
+  #loseThread(): void {
+    this.#broken = true;
+    this.#lostThread.resolve();
   }
 
   async #trim(threads: number): Promise<void> {
@@ -127,6 +144,10 @@ export class Standby {
 
   /** The blank pool that fits best: the smallest with at least so many threads, else the largest; a new one if none is left. */
   take(threads: number): BlankPool {
+    for (const pool of this.#pools.filter(({ isBroken }) => isBroken)) {
+      this.#pools.splice(this.#pools.indexOf(pool), 1);
+      this.discard(pool);
+    }
     this.#pools.sort((a, b) => a.threads - b.threads);
     const fitting = this.#pools.findIndex(pool => pool.threads >= threads);
     const [pool] = this.#pools.splice(fitting === -1 ? this.#pools.length - 1 : fitting, 1);

@@ -125,7 +125,16 @@ export class Workers {
   async stop(): Promise<void> {
     this.#closing = true;
     for (const link of this) stop(link);
+    this.#endUnstarted();
     if (this.live > 0) await this.#ended.promise;
+  }
+
+  /** Tasks that no thread will take end with their pool; where one was taken, it is given up later (see retirement.ts). */
+  #endUnstarted(): void {
+    const pool = this.#pool;
+    if (pool?.isBroken !== true || [...this].some(link => link.slot !== null)) return;
+    this.#pool = null;
+    this.#options.standby.discard(pool);
   }
 
   /** Gives the threads back; those that still run a serve task, or one that died, are not fit for standby. */
@@ -155,6 +164,7 @@ export class Workers {
       result => this.#onTaskEnd(link, result as ServeResult),
       (error: unknown) => this.#onThreadDeath(link, error),
     );
+    if (!pool.isBroken) void pool.threadLost.then(() => giveUpStart(link, 'A thread could not start.'));
     const failure = await firstBind(link);
     events.bound();
     return failure;
@@ -216,15 +226,19 @@ export class Workers {
 
 /** Piscina leaves a task in its queue for ever when the thread meant for it fails while it starts. */
 async function firstBind(link: WorkerLink): Promise<BindFailure | null> {
-  const timer = setTimeout(() => {
-    link.firstBind.resolve({ code: 'worker_failed', message: `No thread within ${START_TIMEOUT_MS} ms.` });
-    stop(link);
-  }, START_TIMEOUT_MS);
+  const timer = setTimeout(() => giveUpStart(link, `No thread within ${START_TIMEOUT_MS} ms.`), START_TIMEOUT_MS);
   try {
     return await link.firstBind.promise;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Does nothing to a worker that has bound its image. */
+function giveUpStart(link: WorkerLink, message: string): void {
+  if (link.state !== 'binding') return;
+  link.firstBind.resolve({ code: 'worker_failed', message });
+  stop(link);
 }
 
 function stop(link: WorkerLink): void {

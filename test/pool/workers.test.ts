@@ -119,3 +119,24 @@ describe('a thread that dies', () => {
     assert.equal((await pool.retire(1_000)).stillMapped, true);
   });
 });
+
+describe('a thread that cannot start', () => {
+  it('fails its bind, though Piscina lets its task wait for ever, and goes with the pool; the next one serves', async () => {
+    const { make } = await ringPools({ standbyPools: 0 });
+    let started = 0;
+    const endSecond = (thread: Worker): void => {
+      started += 1;
+      if (started === 2) void thread.terminate();
+    };
+    process.on('worker', endSecond);
+    const { pool } = await make();
+    const failure = await pool.bind(2);
+    process.off('worker', endSecond);
+    assert.deepEqual(failure, { code: 'worker_failed', message: 'A thread could not start.' });
+    await pool.retire(0);
+    const { pool: next } = await make();
+    assert.equal(await next.bind(1), null);
+    assert.equal(await text(ask(next, 'op=big&n=1')), '200 x');
+    await next.retire(1_000);
+  });
+});

@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/control.ts';
 import { BindsUnderWay } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
+import { isDying } from './dying.ts';
 import type { Change, DesiredState } from './desired-state.ts';
 import type { MemberState, Placed } from './fleet-plan.ts';
 import type { GatewayProcess, ProcessEnd } from './gateway-process.ts';
@@ -234,7 +235,7 @@ export class Member implements Placed {
   lose(): void {
     this.state = 'lost';
     this.accepting = false;
-    this.#killAfter(LOST_GRACE_MS, 'disconnected');
+    this.#after(LOST_GRACE_MS, () => (isDying(this.process.pid) ? this.process.kill() : this.kill('disconnected')));
   }
 
   /** Somebody ended it, this fleet or the system: no library can send SIGKILL, so none is to blame. */
@@ -271,7 +272,12 @@ export class Member implements Placed {
 
   /** `reason` null: it is nothing that the log should tell. */
   #killAfter(timeoutMs: number, reason: string | null): void {
-    const timer = setTimeout(() => (reason === null ? this.process.kill() : this.kill(reason)), timeoutMs);
+    this.#after(timeoutMs, () => (reason === null ? this.process.kill() : this.kill(reason)));
+  }
+
+  /** Unless it has ended by then. */
+  #after(delayMs: number, action: () => void): void {
+    const timer = setTimeout(action, delayMs);
     void this.process.ended.then(() => clearTimeout(timer));
   }
 
