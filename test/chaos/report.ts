@@ -53,17 +53,20 @@ function describeRequest({ requestId, endpoint, operation, sentAt, connection, a
 /** Faults and the like come many times a second: of those, only what was aimed at the same endpoint. */
 const FREQUENT = new Set<ActionKind>(['fault', 'endless', 'denied', 'malformed', 'client']);
 
+/** The last ones before the request was sent, and the first ones after: it may have waited for long. */
 function describeInjections({ record, around }: Finding): string[] {
-  return around
-    .filter(({ injection }) => {
-      const endpoint = 'endpoint' in injection ? injection.endpoint : null;
-      return !FREQUENT.has(injection.kind) || endpoint === record.endpoint;
-    })
-    .slice(-INJECTIONS_SHOWN)
-    .map(({ injection, begunAt, endedAt }) => {
+  const telling = around.filter(({ injection }) => {
+    const endpoint = 'endpoint' in injection ? injection.endpoint : null;
+    return !FREQUENT.has(injection.kind) || endpoint === record.endpoint;
+  });
+  const before = telling.filter(({ begunAt }) => begunAt <= record.sentAt);
+  const after = telling.filter(({ begunAt }) => begunAt > record.sentAt);
+  return [...before.slice(-INJECTIONS_SHOWN), ...after.slice(0, INJECTIONS_SHOWN)].map(
+    ({ injection, begunAt, endedAt }) => {
       const end = endedAt === null ? '…' : time(endedAt);
       return `    ${time(begunAt)} – ${end} ${JSON.stringify(injection)}`;
-    });
+    },
+  );
 }
 
 function describeFinding(finding: Finding): string {
