@@ -299,6 +299,9 @@ export const LIMITS = {
   commitTimeoutMs: 1_000,
   /** A gateway process that has given no figures for so long hangs, and is replaced. */
   unresponsiveMs: 10_000,
+  /** Builds that are loaded ahead of a likely deploy, over all endpoints, and how long each is kept for it. */
+  preparedAheadMax: 4,
+  preparedAheadMs: 60_000,
   /** Blank pools kept warm per gateway process. */
   standbyPools: 2,
   /** Native stack of a worker thread's guarded calls, in bytes. */

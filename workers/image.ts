@@ -1,11 +1,9 @@
-import { chmodSync, constants, copyFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import process from 'node:process';
-import { threadId } from 'node:worker_threads';
+import { chmodSync, constants, copyFileSync } from 'node:fs';
 import type { BindFailure } from '../src/protocol/control.ts';
 import { BIND_ERRORS, ENTRY } from '../src/protocol/guard.ts';
 import type { ImageSpec } from '../src/protocol/worker.ts';
 import type { ThreadGuard } from './guard.ts';
+import { ImageFile } from './image-file.ts';
 import type { ImageRequest } from './image-request.ts';
 
 /** Output of one call; only a larger one has to be fetched. */
@@ -16,8 +14,6 @@ const FETCH_LIMIT_MS = 5_000;
 const TRIM_LIMIT_MS = 5_000;
 const sharedOutput = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
 
-let imagesMade = 0;
-
 /** One private copy of a generation's library, bound to this thread, and the requests suspended in it. */
 export class Image {
   /** By number. */
@@ -27,11 +23,19 @@ export class Image {
   readonly #guard: ThreadGuard;
   readonly #number: number;
   readonly #outputBytesMax: number;
+  readonly #file: ImageFile;
 
-  constructor(guard: ThreadGuard, number: number, arenaBytes: number) {
+  constructor(guard: ThreadGuard, number: number, arenaBytes: number, file: ImageFile) {
     this.#guard = guard;
     this.#number = number;
     this.#outputBytesMax = arenaBytes + OUTPUT_BYTES;
+    this.#file = file;
+  }
+
+  /** Its generation is deployed: `/proc/self/maps`, which follows the file, shows it under that name. */
+  deployed(): void {
+    this.#file.rename();
+    this.#file.remove();
   }
 
   /** Bytes in `output`; -n: n bytes wait for `fetch`; null: a fault, after which only `unbind(0)` is allowed. */
@@ -54,30 +58,26 @@ export class Image {
 
   /** Ends the image; `cleanMs` 0: without running any of its code. Bits of UNBIND. */
   unbind(cleanMs: number): number {
+    this.#file.remove();
     return this.#guard.unbind(this.#number, cleanMs);
   }
 }
 
-/** Binds a fresh image of the artifact on this thread. */
-export function bindImage(guard: ThreadGuard, spec: ImageSpec): Image | BindFailure {
-  const path = join(spec.imagesDir, imageName(spec));
+/** Binds a fresh image of the artifact on this thread. `ahead`: before its deploy, so that it keeps its file until then. */
+export function bindImage(guard: ThreadGuard, spec: ImageSpec, ahead: boolean): Image | BindFailure {
+  const file = new ImageFile(spec, ahead);
+  let isKept = false;
   try {
-    copyFileSync(spec.artifactPath, path, constants.COPYFILE_EXCL);
-    chmodSync(path, 0o600);
-    const number = guard.bind(path, spec.arenaBytes, spec.bindTimeoutMs);
-    if (number >= 0) return new Image(guard, number, spec.arenaBytes);
+    copyFileSync(spec.artifactPath, file.path, constants.COPYFILE_EXCL);
+    chmodSync(file.path, 0o600);
+    const number = guard.bind(file.path, spec.arenaBytes, spec.bindTimeoutMs);
+    isKept = ahead && number >= 0;
+    if (number >= 0) return new Image(guard, number, spec.arenaBytes, file);
     return { code: BIND_ERRORS[number] ?? 'open_failed', message: guard.message };
   } catch (error) {
     return { code: 'copy_failed', message: (error as Error).message };
   } finally {
     // Mapped or not, the file is not needed any more; without a name it cannot be left behind.
-    rmSync(path, { force: true });
+    if (!isKept) file.remove();
   }
-}
-
-/** No name is used twice: the dynamic linker takes a known name for the library it has, even with another file behind it. */
-function imageName({ endpoint, generation }: ImageSpec): string {
-  imagesMade += 1;
-  const worker = `${process.pid}-${threadId}-${imagesMade}`;
-  return `libhandler_${endpoint.replaceAll('-', '_')}.g${generation}.${worker}.so`;
 }

@@ -27,6 +27,7 @@ export class Images {
   readonly #listener: ImagesListener;
   readonly #old = new Set<Image>();
   readonly #pause: RecyclePause;
+  #isAhead: boolean;
   #current: Image | null = null;
   /** Why there is no current image. */
   #lostTo: string | null = null;
@@ -35,6 +36,7 @@ export class Images {
     this.#guard = guard;
     this.#spec = spec;
     this.#listener = listener;
+    this.#isAhead = spec.ahead;
     this.#pause = new RecyclePause(!spec.pausesRecycles);
   }
 
@@ -72,11 +74,16 @@ export class Images {
   /** Makes sure that there is a current image, unless too many tainted ones still have requests or it is too soon. */
   ensure(): BindFailure | null {
     if (this.msUntilBind > 0) return null;
-    const bound = bindImage(this.#guard, this.#spec);
+    const bound = bindImage(this.#guard, this.#spec, this.#isAhead);
     if (!('unbind' in bound)) return bound;
     this.#current = bound;
     if (this.#lostTo !== null) this.#listener.recycled(this.#lostTo);
     return null;
+  }
+
+  deployed(): void {
+    this.#isAhead = false;
+    for (const image of this.all()) image.deployed();
   }
 
   /** A request was answered by its handler, so the images do not crash one after the other. */

@@ -213,6 +213,8 @@ export class ServeLoop {
         return this.#setDeadlines(message.deadlinesMs);
       case 'end_pauses':
         return this.#images.endPauses();
+      case 'deployed':
+        return this.#images.deployed();
       case 'stop':
         this.#images.endPauses();
         this.#isStopping = true;

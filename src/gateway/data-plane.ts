@@ -72,8 +72,8 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     return { ok: true };
   }
 
-  prepare({ endpoint }: ControlCalls['prepare']['request']): Promise<ControlCalls['prepare']['answer']> {
-    return this.#deployment.prepare(endpoint);
+  prepare({ endpoint, ahead }: ControlCalls['prepare']['request']): Promise<ControlCalls['prepare']['answer']> {
+    return this.#deployment.prepare(endpoint, ahead);
   }
 
   async abandon({ endpoint, generation }: ControlCalls['abandon']['request']): Promise<{ ok: true }> {

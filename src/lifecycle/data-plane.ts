@@ -8,8 +8,11 @@ export interface DataPlane {
   /** Processes that accept requests or did: each may hold the generation that serves now. */
   holders(): readonly ProcessId[];
 
-  /** Binds the spec's generation in every serving process; the first failure decides, and the caller abandons. */
-  prepare(endpoint: EndpointSpec): Promise<PrepareOutcome>;
+  /**
+   * Binds the spec's generation in every serving process; the first failure decides, and the caller abandons. `ahead`: for a
+   * deploy that may never come.
+   */
+  prepare(endpoint: EndpointSpec, ahead?: boolean): Promise<PrepareOutcome>;
 
   /** Lets go of a prepared generation in every process. Never rejects. */
   abandon(endpoint: string, generation: number): Promise<void>;

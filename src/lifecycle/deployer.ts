@@ -2,6 +2,7 @@ import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { EndpointSpec, GenerationSpec } from '../protocol/control.ts';
 import type { BuildRecord, EndpointRecord, EndpointState, GenerationCause, LastError } from '../store/records.ts';
+import type { Ahead } from './ahead.ts';
 import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
@@ -41,8 +42,16 @@ export interface DeployerParts {
   readonly routing: Routing;
   readonly ledger: DrainLedger;
   readonly bakes: Bakes;
-  /** Deploys have left builds that may be out of reach. */
-  readonly onDeployed: () => void;
+  readonly ahead: Ahead;
+  /** `before`: the generation that a rollback would go back to; null: none. Builds may be out of reach of all from now on. */
+  readonly onDeployed: (id: string, before: number | null) => void;
+}
+
+/** What the store says will serve; nothing is routed to it yet. */
+interface Committed {
+  readonly serving: GenerationSpec;
+  readonly superseded: Superseded;
+  readonly loadMs: number;
 }
 
 /** The generation that should have served until a swap; null: there was none. `served`: it did. */
@@ -82,30 +91,22 @@ export class Deployer {
   }
 
   async deployBuild(id: string, build: BuildRecord, options: SwapOptions): Promise<Deployed> {
-    const { journal, routing, bakes } = this.#parts;
+    const { journal, routing, bakes, ahead } = this.#parts;
     const { startedAt, cause, bakeMs } = options;
-    const { generation } = journal.addGeneration(id, build.id, cause);
-    let superseded: Superseded;
-    let serving: GenerationSpec;
-    let loadMs: number;
-    try {
-      serving = await this.#load(journal.endpoint(id), generation, build);
-      loadMs = performance.now() - startedAt;
-      superseded = this.#commitPoint(id, generation, options);
-    } catch (error) {
-      await this.#giveUp(id, generation, error);
-      throw error;
-    }
-    bakes.begin(
-      id,
-      { generation, before: superseded.served ? superseded.generation : null, bakeMs },
-      performance.now(),
-    );
+    const prepared = ahead.take(id, build);
+    const committed =
+      prepared === null
+        ? await this.#loadAndCommit(id, build, options)
+        : await this.#commitPrepared(id, build, prepared, options);
+    const { serving, superseded, loadMs } = committed;
+    const { generation } = serving;
+    const before = superseded.served ? superseded.generation : null;
+    bakes.begin(id, { generation, before, bakeMs }, performance.now());
     const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded.generation);
     const swapMs = performance.now() - startedAt;
     const state = this.#settle(id, requestsLeft);
     journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
-    this.#parts.onDeployed();
+    this.#parts.onDeployed(id, before);
     return { state, generation, swapMs, loadMs };
   }
 
@@ -116,6 +117,43 @@ export class Deployer {
     const build = record === null ? null : store.build(record.buildId);
     if (build === null) throw new AdminError('generation_not_found');
     return build;
+  }
+
+  async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Committed> {
+    const { journal, ahead } = this.#parts;
+    // Its number goes to this generation.
+    await ahead.drop(id);
+    const { generation } = journal.addGeneration(id, build.id, options.cause);
+    try {
+      const serving = await this.#load(journal.endpoint(id), generation, build);
+      const loadMs = performance.now() - options.startedAt;
+      return { serving, superseded: journal.transaction(() => this.#commitPoint(id, generation, options)), loadMs };
+    } catch (error) {
+      await this.#giveUp(id, generation, error);
+      throw error;
+    }
+  }
+
+  /** What is loaded already has nothing to wait for: one write. */
+  async #commitPrepared(
+    id: string,
+    build: BuildRecord,
+    serving: GenerationSpec,
+    options: SwapOptions,
+  ): Promise<Committed> {
+    const { journal } = this.#parts;
+    const loadMs = performance.now() - options.startedAt;
+    try {
+      const superseded = journal.transaction(() => {
+        const { generation } = journal.addGeneration(id, build.id, options.cause);
+        if (generation !== serving.generation) throw new Error(`${id} was prepared as ${serving.generation}`);
+        return this.#commitPoint(id, generation, options);
+      });
+      return { serving, superseded, loadMs };
+    } catch (error) {
+      await this.#giveUp(id, serving.generation, error);
+      throw error;
+    }
   }
 
   async #load(endpoint: EndpointRecord, generation: number, build: BuildRecord): Promise<GenerationSpec> {
@@ -135,18 +173,17 @@ export class Deployer {
     throw new AdminError('load_failed', `The library cannot be loaded: ${message}`, { details: { reason: code } });
   }
 
+  /** Within a transaction. */
   #commitPoint(id: string, generation: number, options: SwapOptions): Superseded {
     const { journal } = this.#parts;
-    return journal.transaction(() => {
-      const before = journal.endpoint(id);
-      if (before.generation !== null) journal.moveGeneration(id, before.generation, 'superseded');
-      journal.moveGeneration(id, generation, 'ready');
-      // A failed build since then is still worth showing; what was wrong with the generation before is over.
-      const keptError = isServingError(before.lastError) ? null : before.lastError;
-      const lastError = options.lastError?.(generation) ?? keptError;
-      journal.moveEndpoint(id, 'swapped', { generation, lastError });
-      return { generation: before.generation, served: before.state !== 'error' };
-    });
+    const before = journal.endpoint(id);
+    if (before.generation !== null) journal.moveGeneration(id, before.generation, 'superseded');
+    journal.moveGeneration(id, generation, 'ready');
+    // A failed build since then is still worth showing; what was wrong with the generation before is over.
+    const keptError = isServingError(before.lastError) ? null : before.lastError;
+    const lastError = options.lastError?.(generation) ?? keptError;
+    journal.moveEndpoint(id, 'swapped', { generation, lastError });
+    return { generation: before.generation, served: before.state !== 'error' };
   }
 
   /** Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. */

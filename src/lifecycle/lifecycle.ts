@@ -1,6 +1,7 @@
 import type { Compiler } from '../build/compiler.ts';
 import type { EventBus } from '../observe/events.ts';
 import type { BuildRecord, EndpointChange, EndpointRecord, NewEndpoint, Store } from '../store/records.ts';
+import { Ahead } from './ahead.ts';
 import { Bakes } from './bakes.ts';
 import { Builder } from './builder.ts';
 import { CrashLoops } from './crash-loops.ts';
@@ -43,6 +44,7 @@ export class Lifecycle {
   readonly #builder: Builder;
   readonly #drains: Drains;
   readonly #routing: Routing;
+  readonly #ahead: Ahead;
   readonly #deployer: Deployer;
   readonly #crashLoops: CrashLoops;
   readonly #pruning: Pruning;
@@ -65,8 +67,15 @@ export class Lifecycle {
     const onError = (error: unknown): void => events.publish({ type: 'failure', message: String(error) });
     this.#pruning = new Pruning({ store, compiler, onError });
     const parts = { journal: this.#journal, writes, routing: this.#routing, bakes: this.#bakes };
-    const onDeployed = (): void => this.#pruning.request();
-    this.#deployer = new Deployer({ ...parts, compiler, dataPlane, ledger, onDeployed });
+    this.#ahead = new Ahead({
+      journal: this.#journal,
+      compiler,
+      dataPlane,
+      routing: this.#routing,
+      turns: this.#turns,
+    });
+    const onDeployed = (id: string, before: number | null): void => this.#afterDeploy(id, before);
+    this.#deployer = new Deployer({ ...parts, compiler, dataPlane, ledger, ahead: this.#ahead, onDeployed });
     this.#crashLoops = new CrashLoops({ ...parts, turns: this.#turns, deployer: this.#deployer });
   }
 
@@ -114,7 +123,9 @@ export class Lifecycle {
   }
 
   async compile(id: string): Promise<BuildRecord> {
-    return this.#builder.compile(id);
+    const build = await this.#builder.compile(id);
+    void this.#ahead.guess(build);
+    return build;
   }
 
   async deploy(id: string, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
@@ -160,7 +171,16 @@ export class Lifecycle {
     });
   }
 
+  /** The next deploy may well be a rollback. */
+  #afterDeploy(id: string, before: number | null): void {
+    this.#pruning.request();
+    const buildId = before === null ? undefined : this.#store.generation(id, before)?.buildId;
+    const build = buildId === undefined ? null : this.#store.build(buildId);
+    if (build !== null) void this.#ahead.guess(build);
+  }
+
   async #takeAway(id: string): Promise<void> {
+    await this.#ahead.drop(id);
     const { generation } = this.#journal.endpoint(id);
     if (generation === null) return;
     const record = this.#journal.transaction(() => {

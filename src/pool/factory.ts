@@ -44,10 +44,10 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   });
   return {
     create(spec: PoolSpec): HandlerPool {
-      const { endpoint, generation, artifactPath } = spec;
+      const { endpoint, generation, artifactPath, ahead } = spec;
       const { bindTimeoutMs } = LIMITS;
       const binding = { imagesDir, arenaBytes, bindTimeoutMs, pausesRecycles };
-      const image: ImageSpec = { endpoint, generation, artifactPath, ...binding };
+      const image: ImageSpec = { endpoint, generation, artifactPath, ahead, ...binding };
       return new RingPool({ spec, image, doorbell, standby, memory, guard });
     },
     figures: () => ({ standbyThreads: standby.threads, librariesMapped: guard.images() }),

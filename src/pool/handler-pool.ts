@@ -86,6 +86,9 @@ export interface HandlerPool {
    */
   invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation;
 
+  /** What was made ahead of its deploy is deployed. */
+  deployed(): void;
+
   /** New limits, also for requests under way. */
   setLimits(limits: PoolLimits): void;
 
@@ -112,6 +115,8 @@ export interface PoolSpec {
   readonly endpoint: string;
   readonly generation: number;
   readonly artifactPath: string;
+  /** It is made ahead of a deploy that may never come. */
+  readonly ahead: boolean;
   readonly limits: PoolLimits;
   readonly events: PoolEvents;
 }

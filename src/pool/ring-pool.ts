@@ -89,6 +89,10 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     return this.#requests.admit(parts, this.#limits.timeoutMs, settle, this.#refusal());
   }
 
+  deployed(): void {
+    for (const link of this.#workers) link.post({ kind: 'deployed' });
+  }
+
   setLimits(limits: PoolLimits): void {
     const byMs = limits.timeoutMs - this.#limits.timeoutMs;
     this.#limits = limits;

@@ -61,7 +61,7 @@ export type DataPlaneSettings = Pick<
   readonly imagesDir: string;
 };
 
-/** Why a generation could not be prepared; `code` is one of the guard's BIND_ERRORS or `copy_failed`, `worker_failed`. */
+/** Why a generation could not be prepared; `code` is one of the guard's BIND_ERRORS or `copy_failed`, `worker_failed`, `no_threads`. */
 export interface BindFailure {
   readonly code: string;
   readonly message: string;
@@ -91,8 +91,11 @@ export interface ControlCalls {
     request: { readonly crashRows: readonly CrashRow[] };
     answer: { readonly ok: true };
   };
-  /** Bind images of a generation beside the one that serves; nothing is routed to it yet. */
-  prepare: { request: { readonly endpoint: EndpointSpec }; answer: PrepareOutcome };
+  /**
+   * Bind images of a generation beside the one that serves; nothing is routed to it yet. `ahead`: its deploy is only likely,
+   * so it takes no thread that others need, now (`no_threads`) or later.
+   */
+  prepare: { request: { readonly endpoint: EndpointSpec; readonly ahead?: boolean }; answer: PrepareOutcome };
   /** Let go of a prepared generation that will not be committed. */
   abandon: { request: { readonly endpoint: string; readonly generation: number }; answer: { readonly ok: true } };
   /** Make one endpoint equal to `endpoint`; null: it is deleted. Answered when no new request sees the old state. */

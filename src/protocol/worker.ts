@@ -25,6 +25,8 @@ export interface ImageSpec {
   readonly bindTimeoutMs: number;
   /** A worker whose images keep crashing waits before it binds a fresh one. */
   readonly pausesRecycles: boolean;
+  /** Nobody has asked to deploy the generation yet: until `deployed`, images have a name that says so. */
+  readonly ahead: boolean;
 }
 
 export type WorkerTask =
@@ -67,6 +69,8 @@ export type MainToWorker =
   | { readonly kind: 'deadlines'; readonly deadlinesMs: ReadonlyMap<number, number> }
   /** From now on bind fresh images without a pause: the pool is to be emptied. */
   | { readonly kind: 'end_pauses' }
+  /** The generation that was prepared ahead is deployed: images have its name from now on. */
+  | { readonly kind: 'deployed' }
   /** Take no more requests; when those it has are finished, unbind and return. */
   | { readonly kind: 'stop' };
 

@@ -104,13 +104,18 @@ export class Deployment {
     this.#keeper.beginSleepChecks();
   }
 
-  /** Binds images of `spec.serving` beside the generation that serves: as many as that has awake, at least one. */
-  async prepare(spec: EndpointSpec): Promise<PrepareOutcome> {
+  /**
+   * Binds images of `spec.serving` beside the generation that serves: as many as that has awake, at least one. `ahead`: for a
+   * deploy that may never come, so only where there are threads, and only as long as nobody else needs them.
+   */
+  async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
     if (spec.serving === null)
       return { ok: false, code: 'worker_failed', message: 'There is no generation to prepare.' };
+    if (ahead && this.#keeper.threadsFree === 0)
+      return { ok: false, code: 'no_threads', message: 'All threads of THREADS_MAX are in use.' };
     await this.abandon(spec.id, spec.serving.generation);
     const endpoint = this.#ensure(spec.id);
-    const generation = this.#newGeneration(endpoint, spec, spec.serving);
+    const generation = this.#newGeneration(endpoint, spec, spec.serving, ahead);
     endpoint.prepared.set(generation.number, generation);
     const failure = await generation.bind(endpoint.serving?.images ?? 0);
     if (failure === null && generation.state === 'prepared') return { ok: true };
@@ -175,10 +180,14 @@ export class Deployment {
   /** The prepared generation, or one that is woken at once because it was not prepared in this process. */
   #takeOver(endpoint: Endpoint, spec: EndpointSpec, wanted: GenerationSpec): Generation {
     const prepared = endpoint.prepared.get(wanted.generation);
-    const generation = prepared ?? this.#newGeneration(endpoint, spec, wanted);
+    // One that was prepared ahead and not used leaves its number to another build.
+    const isOther = prepared !== undefined && prepared.artifactPath !== wanted.artifactPath;
+    if (isOther) void this.abandon(endpoint.id, wanted.generation);
+    const generation = prepared === undefined || isOther ? this.#newGeneration(endpoint, spec, wanted) : prepared;
     endpoint.prepared.delete(wanted.generation);
     generation.serve();
-    if (prepared === undefined) generation.wakeForDeploy();
+    // One that was prepared ahead may have given way meanwhile.
+    if (generation.asleep) generation.wakeForDeploy();
     return generation;
   }
 
@@ -195,10 +204,11 @@ export class Deployment {
     this.#dropIfGone(endpoint);
   }
 
-  #newGeneration(endpoint: Endpoint, spec: EndpointSpec, generation: GenerationSpec): Generation {
+  #newGeneration(endpoint: Endpoint, spec: EndpointSpec, generation: GenerationSpec, ahead = false): Generation {
     const { counters, id } = endpoint;
     const limits = this.#limits(spec);
-    return new Generation({ endpoint: id, spec: generation, limits, counters, surroundings: this.#surroundings });
+    const surroundings = this.#surroundings;
+    return new Generation({ endpoint: id, spec: generation, limits, counters, surroundings, ahead });
   }
 
   #limits(spec: EndpointSpec): PoolLimits {

@@ -73,6 +73,7 @@ export class Generation implements ThreadHolder {
   readonly #surroundings: GenerationSurroundings;
   readonly #counters: EndpointCounters;
   readonly #crashStreak: CrashStreak;
+  readonly #ahead: boolean;
   #limits: PoolLimits;
   #state: GenerationState = 'prepared';
   #live: LivePool | null = null;
@@ -88,6 +89,8 @@ export class Generation implements ThreadHolder {
     readonly limits: PoolLimits;
     readonly counters: EndpointCounters;
     readonly surroundings: GenerationSurroundings;
+    /** It is prepared for a deploy that may never come. */
+    readonly ahead?: boolean;
   }) {
     this.endpoint = options.endpoint;
     this.number = options.spec.generation;
@@ -95,9 +98,14 @@ export class Generation implements ThreadHolder {
     this.#limits = options.limits;
     this.#counters = options.counters;
     this.#surroundings = options.surroundings;
+    this.#ahead = options.ahead ?? false;
     this.#crashStreak = new CrashStreak(options.surroundings.crashLoopFaults);
     this.#lastUsedMs = options.surroundings.clock.nowMs();
     options.surroundings.keeper.add(this);
+  }
+
+  get artifactPath(): string {
+    return this.#spec.artifactPath;
   }
 
   get state(): GenerationState {
@@ -106,6 +114,15 @@ export class Generation implements ThreadHolder {
 
   get serving(): boolean {
     return this.#state === 'serving';
+  }
+
+  get givesWay(): boolean {
+    return this.serving || (this.#ahead && this.#state === 'prepared');
+  }
+
+  /** It has no thread, nor is one asked for. */
+  get asleep(): boolean {
+    return this.#live === null && this.#leaving.size === 0;
   }
 
   get lastUsedMs(): number {
@@ -195,6 +212,7 @@ export class Generation implements ThreadHolder {
 
   /** From prepared to serving: requests come from now on. */
   serve(): void {
+    if (this.#ahead) this.#live?.pool.deployed();
     this.#enter('serving');
     this.#lastUsedMs = this.#surroundings.clock.nowMs();
   }
@@ -221,7 +239,7 @@ export class Generation implements ThreadHolder {
       endpoint: this.endpoint,
       generation: this.number,
       state: this.#state === 'retired' ? 'draining' : this.#state,
-      asleep: this.#live === null && this.#leaving.size === 0,
+      asleep: this.asleep,
       inFlight: this.inFlight,
       requests: this.#requests,
       images: this.images,
@@ -258,7 +276,8 @@ export class Generation implements ThreadHolder {
     const events = this.#poolEvents();
     const { endpoint, number: generation } = this;
     const { artifactPath } = this.#spec;
-    const pool = factory.create({ endpoint, generation, artifactPath, limits: this.#limits, events });
+    const ahead = this.#ahead && this.#state === 'prepared';
+    const pool = factory.create({ endpoint, generation, artifactPath, ahead, limits: this.#limits, events });
     return { pool, phase: 'waiting', imagesAsked: 0, workerFailure: null };
   }
 

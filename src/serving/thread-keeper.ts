@@ -1,9 +1,10 @@
 import type { Clock, Timer } from './clock.ts';
 import { imagesForDeploy, overdueForSleep, planRoom, type ThreadUse } from './thread-budget.ts';
 
-/** What the keeper asks of a generation. Only serving ones shrink or sleep; the threads of all are counted. */
+/** What the keeper asks of a generation; the threads of all are counted. */
 export interface ThreadHolder extends ThreadUse {
-  readonly serving: boolean;
+  /** It may be asked to shrink and to sleep: it serves, or was prepared for a deploy that may never come. */
+  readonly givesWay: boolean;
   shrink(): void;
   sleep(): void;
   /** A thread is free: bind the first image. */
@@ -111,7 +112,7 @@ export class ThreadKeeper {
   }
 
   #candidates(): readonly ThreadHolder[] {
-    return [...this.#holders].filter(holder => holder.serving && !this.#waiting.has(holder));
+    return [...this.#holders].filter(holder => holder.givesWay && !this.#waiting.has(holder));
   }
 
   #scheduleLookAgain(): void {

@@ -124,6 +124,8 @@ export interface Store {
 
   /** Numbers count up from 1 per endpoint and are never used twice. `cause`: default `deploy`. */
   addGeneration(endpointId: string, buildId: string, cause?: GenerationCause): GenerationRecord;
+  /** The number the endpoint's next generation will have. */
+  nextGeneration(endpointId: string): number;
   generation(endpointId: string, generation: number): GenerationRecord | null;
   /** Newest first. */
   generations(endpointId: string, limit?: number): readonly GenerationRecord[];

@@ -105,6 +105,12 @@ class SqliteStore implements Store {
     return row === undefined ? null : readBuild(row);
   }
 
+  nextGeneration(endpointId: string): number {
+    const made = this.#run(() => this.#statements.generationsMade.get(endpointId));
+    if (made === undefined) throw new AdminError('endpoint_not_found');
+    return Number(made['generations_made']) + 1;
+  }
+
   addGeneration(endpointId: string, buildId: string, cause: GenerationCause = 'deploy'): GenerationRecord {
     return this.transaction(() => {
       const made = this.#run(() => this.#statements.nextGeneration.get(endpointId));

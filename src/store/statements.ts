@@ -60,6 +60,7 @@ const SQL = {
   buildByKey: 'SELECT * FROM builds WHERE endpoint_id = ? AND key = ? ORDER BY sequence DESC LIMIT 1',
   digests: 'SELECT DISTINCT digest FROM builds',
 
+  generationsMade: 'SELECT generations_made FROM endpoints WHERE id = ?',
   nextGeneration: `UPDATE endpoints SET generations_made = generations_made + 1
     WHERE id = ? RETURNING generations_made`,
   insertGeneration: insert('generations', GENERATION_COLUMNS),

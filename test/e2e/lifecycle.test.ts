@@ -331,3 +331,28 @@ describe('undeploy, rollback and delete', () => {
     assert.deepEqual(await mappedImages(await pid(), 'deleted'), []);
   });
 });
+
+test('a build is loaded ahead of its deploy under the name "next", and has its generation’s name from the deploy on', async () => {
+  await using gateway = await RunningGateway.start();
+  await gateway.deploy('swapped', { code: answering('old') });
+  const mapped = async (): Promise<unknown> => (await gateway.must('GET', '/stats'))['libraries_mapped'];
+  await eventually('the example serves', async () => (await gateway.fetch('/hello')).ok);
+  const before = await mapped();
+  await gateway.must('PUT', '/endpoints/swapped/code', { code: answering('new') });
+  await gateway.must('POST', '/endpoints/swapped/compile');
+  const [serving = 0] = await gateway.servingPids();
+  const names = async (): Promise<string[]> => {
+    const maps = await readFile(`/proc/${serving}/maps`, 'utf8');
+    return [...new Set(maps.match(/(?<=libhandler_swapped\.)\w+/g))].toSorted();
+  };
+  await eventually('it is loaded', async () => (await names()).join() === 'g1,next');
+  await eventually('it is counted as none of a generation', async () => (await mapped()) === before);
+  assert.equal(await (await gateway.fetch('/swapped')).text(), 'old');
+  const { swap_ms, load_ms } = await gateway.must('POST', '/endpoints/swapped/deploy');
+  assert.ok(Number(load_ms) < Number(swap_ms));
+  assert.equal(await (await gateway.fetch('/swapped')).text(), 'new');
+  // What a rollback would go back to is the next one now.
+  await eventually('it has its name', async () => (await names()).join() === 'g2,next');
+  assert.equal((await gateway.must('POST', '/endpoints/swapped/rollback'))['generation'], 3);
+  assert.equal(await (await gateway.fetch('/swapped')).text(), 'old');
+});

@@ -48,6 +48,7 @@ export async function ringPools(options: Partial<PoolFactoryOptions> = {}): Prom
       const pool = factory.create({
         endpoint: 'kit',
         generation,
+        ahead: false,
         artifactPath: artifactPath ?? (await handlerLibrary('kit')),
         limits: { ...LIMITS_FOR_TESTS, ...limits },
         events,

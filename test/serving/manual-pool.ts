@@ -37,6 +37,7 @@ export class ManualPool implements HandlerPool {
   limits: PoolLimits;
   images = 0;
   retired = false;
+  isDeployed = false;
   readonly #factory: ManualPoolFactory;
   readonly #waiting = new Set<Waiting>();
   readonly #requests = new Set<Waiting>();
@@ -72,6 +73,10 @@ export class ManualPool implements HandlerPool {
     if (this.#waiting.size > this.limits.queueMax) this.#settle(request, { kind: 'failure', code: 'queue_full' });
     else if (this.images > 0) this.#begin(request);
     return { parts, cancel: () => this.#cancel(request) };
+  }
+
+  deployed(): void {
+    this.isDeployed = true;
   }
 
   setLimits(limits: PoolLimits): void {

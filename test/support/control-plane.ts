@@ -25,6 +25,10 @@ export class FakeDataPlane implements DataPlane {
   requestsLeft = 0;
   /** Whether processes retire what they are told to let go of by themselves. */
   retiresAtOnce = true;
+  /** Whether builds can be prepared ahead of their deploy. */
+  hasThreadsToSpare = false;
+  /** What was asked of it ahead of a deploy and refused: its abandoning is no news. */
+  #refusedAhead: string | null = null;
   beforePrepare: (endpoint: EndpointSpec) => Promise<void> = async () => {};
   readonly #held = new Map<ProcessId, Set<string>>();
 
@@ -32,14 +36,19 @@ export class FakeDataPlane implements DataPlane {
     return this.processes;
   }
 
-  async prepare(endpoint: EndpointSpec): Promise<PrepareOutcome> {
-    this.calls.push(`prepare ${endpoint.id} ${endpoint.serving?.generation}`);
+  async prepare(endpoint: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
+    if (ahead && !this.hasThreadsToSpare) {
+      this.#refusedAhead = `${endpoint.id} ${endpoint.serving?.generation}`;
+      return { ok: false, code: 'no_threads', message: 'none to spare' };
+    }
+    this.calls.push(`prepare${ahead ? ' ahead' : ''} ${endpoint.id} ${endpoint.serving?.generation}`);
     await this.beforePrepare(endpoint);
     return this.prepareOutcomes.shift() ?? { ok: true };
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
-    this.calls.push(`abandon ${endpoint} ${generation}`);
+    if (this.#refusedAhead !== `${endpoint} ${generation}`) this.calls.push(`abandon ${endpoint} ${generation}`);
+    this.#refusedAhead = null;
   }
 
   async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {

@@ -89,6 +89,8 @@ export class FakePool implements HandlerPool {
     };
   }
 
+  deployed(): void {}
+
   setLimits(limits: PoolLimits): void {
     this.#limits = limits;
     for (const request of [...this.#queue, ...this.#running]) this.#arm(request);

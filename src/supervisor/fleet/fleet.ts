@@ -88,11 +88,11 @@ export class Fleet implements DataPlane {
     return this.#holders().map(member => member.process.pid);
   }
 
-  async prepare(endpoint: EndpointSpec): Promise<PrepareOutcome> {
+  async prepare(endpoint: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
     const guardPath = await this.#options.guard.ensure();
     for (let attempt = 0; attempt < PREPARE_ATTEMPTS; attempt += 1) {
       const members = await this.#untilServing();
-      const outcomes = await Promise.all(members.map(async member => member.prepare(endpoint, guardPath)));
+      const outcomes = await Promise.all(members.map(async member => member.prepare(endpoint, guardPath, ahead)));
       const failure = outcomes.find(outcome => outcome?.ok === false);
       if (failure !== undefined && failure !== null) return failure;
       if (outcomes.some(outcome => outcome?.ok === true)) return { ok: true };

@@ -162,10 +162,10 @@ export class Member implements Placed {
   }
 
   /** null: the process ended, and not of this. */
-  async prepare(endpoint: EndpointSpec, guardPath: string): Promise<PrepareOutcome | null> {
+  async prepare(endpoint: EndpointSpec, guardPath: string, ahead: boolean): Promise<PrepareOutcome | null> {
     try {
       await this.giveGuard(guardPath);
-      return await this.process.call('prepare', { endpoint }, PREPARE_TIMEOUT_MS);
+      return await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       if (error.kind !== 'gone') return { ok: false, code: 'worker_failed', message: error.message };

@@ -46,13 +46,15 @@ export class SimulatedFleet implements DataPlane {
     return this.#holders().map(({ pid }) => pid);
   }
 
-  async prepare(spec: EndpointSpec): Promise<PrepareOutcome> {
+  async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
     if (this.#preparing.has(spec.id)) this.violations.push(`${spec.id} is prepared twice at once`);
     this.#preparing.add(spec.id);
     try {
       for (;;) {
         while (this.#inState('serving').length === 0) await this.#serves.promise;
-        const calls = this.#inState('serving').map(process => process.call(() => process.deployment.prepare(spec)));
+        const calls = this.#inState('serving').map(process =>
+          process.call(() => process.deployment.prepare(spec, ahead)),
+        );
         const outcomes = (await Promise.all(calls)).filter(outcome => outcome !== null);
         const failure = outcomes.find(outcome => !outcome.ok);
         if (failure !== undefined) return failure;
