@@ -1,19 +1,13 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ProcessFigures } from '../protocol/control.ts';
-import type { EndpointState, GenerationState } from '../store/records.ts';
+import type { Store } from '../store/records.ts';
 import type { EventBus, TimedEvent } from './events.ts';
 import { figureMetrics } from './figure-metrics.ts';
 import { METRIC_PREFIX } from './metric-prefix.ts';
 
-/** How many endpoints and generations there are in each state. */
-export interface StateCounts {
-  readonly endpoints: Readonly<Record<EndpointState, number>>;
-  readonly generations: Readonly<Record<GenerationState, number>>;
-}
-
 export interface MetricsOptions {
   readonly events: EventBus;
-  readonly counts: () => StateCounts;
+  readonly store: Pick<Store, 'endpointCounts' | 'generationCounts'>;
   readonly figures: () => Promise<ProcessFigures>;
 }
 
@@ -48,12 +42,12 @@ export class Metrics {
     COMPILE_BUCKETS_SECONDS,
   );
 
-  constructor(options: MetricsOptions) {
-    this.#figures = options.figures;
-    this.#stateGauge('endpoints', 'Endpoints, by state.', () => options.counts().endpoints);
-    this.#stateGauge('generations', 'Generations, by state.', () => options.counts().generations);
+  constructor({ events, store, figures }: MetricsOptions) {
+    this.#figures = figures;
+    this.#stateGauge('endpoints', 'Endpoints, by state.', () => store.endpointCounts());
+    this.#stateGauge('generations', 'Generations, by state.', () => store.generationCounts());
     collectDefaultMetrics({ register: this.#registry });
-    options.events.subscribe(event => this.#count(event));
+    events.subscribe(event => this.#count(event));
   }
 
   async text(): Promise<string> {

@@ -128,6 +128,10 @@ export interface Store {
   /** Newest first. */
   generations(endpointId: string, limit?: number): readonly GenerationRecord[];
   changeGeneration(endpointId: string, generation: number, change: GenerationChange): GenerationRecord;
+  /** How many endpoints there are in each state. */
+  endpointCounts(): Readonly<Record<EndpointState, number>>;
+  /** How many generations, of all endpoints, there are in each state. */
+  generationCounts(): Readonly<Record<GenerationState, number>>;
   /** Every generation in one of these states, of all endpoints. */
   generationsInState(states: readonly GenerationState[]): readonly GenerationRecord[];
 

@@ -158,6 +158,12 @@ export function readGeneration(row: Row): GenerationRecord {
   };
 }
 
+/** Rows of a state and how often it occurs; `none` has every state, for those that do not occur. */
+export function readCounts<State extends string>(none: Record<State, number>, rows: Row[]): Record<State, number> {
+  const counts = rows.map(row => [text(row, 'state'), number(row, 'count')]);
+  return { ...none, ...(Object.fromEntries(counts) as Partial<Record<State, number>>) };
+}
+
 export function writeGeneration(generation: GenerationRecord): Parameters {
   return {
     endpoint_id: generation.endpointId,

@@ -15,7 +15,6 @@ import { FigureLedger } from '../observe/figure-ledger.ts';
 import { HandlerLogs } from '../observe/handler-log.ts';
 import { createLog, type Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
-import { stateCounts } from '../observe/state-counts.ts';
 import type { ProcessFigures } from '../protocol/control.ts';
 import { lockDataDirectory } from '../store/data-directory.ts';
 import type { BuildRecord, Store } from '../store/records.ts';
@@ -204,7 +203,7 @@ function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlan
     processes: () => fleet.members.map(processView),
     figures: freshFigures,
   };
-  const metrics = new Metrics({ events, counts: () => stateCounts(store), figures: freshFigures });
+  const metrics = new Metrics({ events, store, figures: freshFigures });
   const allowedHosts = [settings.adminHost, ...settings.adminAllowedHosts];
   const startedAt = Date.now();
   return { store, lifecycle, dataPlane, events, handlerLogs, metrics, log, key, allowedHosts, version, startedAt };

@@ -94,6 +94,24 @@ test('every metric of the contract is there, with its labels and values', async 
   assert.equal(new Set(families).size, families.length, 'no family is given twice');
 });
 
+test('a scrape and the stats count each table once, and read none of their rows', async () => {
+  await using admin = await TestAdmin.open();
+  const { store } = admin.plane;
+  const counted: string[] = [];
+  for (const count of ['endpointCounts', 'generationCounts'] as const) {
+    const original = store[count].bind(store) as () => never;
+    store[count] = () => {
+      counted.push(count);
+      return original();
+    };
+  }
+  store.endpoints = store.generationsInState = () => assert.fail('rows are read');
+  assert.equal((await admin.send('/metrics')).status, 200);
+  assert.deepEqual(counted.splice(0).toSorted(), ['endpointCounts', 'generationCounts']);
+  assert.equal((await admin.call('GET', '/stats')).status, 200);
+  assert.deepEqual(counted, ['endpointCounts']);
+});
+
 test('counters survive the end of a process, gauges go with it', () => {
   const ledger = new FigureLedger();
   ledger.update(1, FIGURES);

@@ -179,6 +179,22 @@ test('a generation changes, is found by its state, and is refused for a build of
   assert.throws(() => opened.store.changeGeneration('one', 9, { requests: 1 }), { code: 'generation_not_found' });
 });
 
+test('endpoints and generations are counted by state, and a state that does not occur is counted too', () => {
+  using opened = temporaryStore();
+  const none = { created: 0, compiled: 0, loaded: 0, draining: 0, error: 0 };
+  assert.deepEqual(opened.store.endpointCounts(), none);
+  for (const id of ['one', 'two', 'three']) opened.store.createEndpoint(newEndpoint(id), NOW);
+  opened.store.changeEndpoint('two', { state: 'error' }, NOW);
+  opened.store.addBuild(newBuild('b1', 'one'));
+  for (const state of ['retired', 'retired', 'serving'] as const) {
+    const { generation } = opened.store.addGeneration('one', 'b1');
+    opened.store.changeGeneration('one', generation, { state });
+  }
+  assert.deepEqual(opened.store.endpointCounts(), { ...none, created: 2, error: 1 });
+  const generations = { loading: 0, serving: 1, draining: 0, retired: 2, failed: 0 };
+  assert.deepEqual(opened.store.generationCounts(), generations);
+});
+
 test('a deleted endpoint takes its builds, generations and route with it', () => {
   using opened = temporaryStore();
   opened.store.createEndpoint(newEndpoint('one'), NOW);

@@ -5,7 +5,6 @@ import { createAdminApp } from '../../src/admin/app.ts';
 import { HandlerLogs } from '../../src/observe/handler-log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';
-import { stateCounts } from '../../src/observe/state-counts.ts';
 import type { ProcessFigures } from '../../src/protocol/control.ts';
 import { ControlPlane } from './control-plane.ts';
 
@@ -35,7 +34,7 @@ export class TestAdmin {
       lifecycle,
       events,
       handlerLogs: this.handlerLogs,
-      metrics: new Metrics({ events, counts: () => stateCounts(store), figures }),
+      metrics: new Metrics({ events, store, figures }),
       dataPlane: {
         canServe: () => this.canServe,
         processes: () => [{ pid: 101, state: 'serving', since: 1_700_000_000_000, faults: 2 }],
