@@ -286,6 +286,10 @@ export const LIMITS = {
   generationsKept: 10,
   /** Recent log lines kept per endpoint, in the supervisor's memory. */
   logLinesKept: 1_000,
+  /** Log lines of the program that wait in memory because nobody reads its output; further ones are dropped. */
+  logBytesWaitingMax: 1024 * 1024,
+  /** Most that the end of the program waits for somebody to read the last log lines. */
+  logFlushMs: 1_000,
   /** Largest body of an admin call; source code is the largest thing sent. */
   adminBodyBytesMax: 4 * 1024 * 1024,
   /** Waiting connections of the public socket, until a gateway process accepts them; the kernel caps it at somaxconn. */

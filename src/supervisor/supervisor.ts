@@ -1,5 +1,6 @@
 /** The wiring of the control plane, and the order in which it comes up. */
 import { mkdirSync, rmSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { createAdminApp } from '../admin/app.ts';
 import { keptKey } from '../admin/key.ts';
@@ -37,6 +38,7 @@ export interface SupervisorOptions {
   readonly gatewayCommand: readonly string[];
 }
 
+const STDOUT = 1;
 const CRATES_DIR = fileURLToPath(new URL('../../crates', import.meta.url));
 
 /** What watches and is told, and needs nothing else. */
@@ -91,7 +93,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
 }
 
 function createObservers({ settings, unknownVariables }: SupervisorOptions): Observers {
-  const log = createLog({ level: settings.logLevel, terminal: process.stdout.isTTY });
+  const log = createLog({ level: settings.logLevel, terminal: isatty(STDOUT) });
   for (const variable of unknownVariables) {
     log.warn({ event: 'unknown_variable', variable }, `${variable} is no setting of this version`);
   }
