@@ -27,11 +27,11 @@ export function storedBuildJson(store: Store, id: string | null): z.infer<typeof
   return build === null ? null : buildJson(build);
 }
 
-/** `figures`: of the gateway processes that live now. */
+/** `memory`: bytes the heaps of each endpoint's images occupy. */
 export function endpointJson(
   store: Store,
   record: EndpointRecord,
-  figures: ProcessFigures,
+  memory: ReadonlyMap<string, number>,
 ): z.infer<typeof EndpointSchema> {
   const { lastError } = record;
   return {
@@ -50,7 +50,7 @@ export function endpointJson(
     timeout_ms: record.timeoutMs,
     drain_timeout_ms: record.drainTimeoutMs,
     threads: record.threads,
-    memory_bytes: figures.endpoints.find(({ endpoint }) => endpoint === record.id)?.memoryBytes ?? 0,
+    memory_bytes: memory.get(record.id) ?? 0,
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
   };

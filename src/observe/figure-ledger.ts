@@ -25,6 +25,15 @@ export class FigureLedger {
     return this.#live.get(process) ?? null;
   }
 
+  /** Bytes the heaps of each endpoint's images occupy in all processes that live. */
+  memoryBytes(): ReadonlyMap<string, number> {
+    const sums = new Map<string, number>();
+    for (const { endpoint, memoryBytes } of [...this.#live.values()].flatMap(({ endpoints }) => endpoints)) {
+      sums.set(endpoint, (sums.get(endpoint) ?? 0) + memoryBytes);
+    }
+    return sums;
+  }
+
   total(): ProcessFigures {
     return [...this.#live.values()].reduce(addFigures, this.#ended);
   }

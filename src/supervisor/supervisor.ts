@@ -204,6 +204,7 @@ function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlan
     canServe: () => fleet.canServe(),
     processes: () => fleet.members.map(processView),
     figures: freshFigures,
+    lastMemory: () => figures.memoryBytes(),
   };
   const metrics = new Metrics({ events, store, figures: freshFigures });
   const allowedHosts = [settings.adminHost, ...settings.adminAllowedHosts];

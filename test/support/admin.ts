@@ -23,12 +23,17 @@ export class TestAdmin {
   readonly handlerLogs = new HandlerLogs();
   readonly app: OpenAPIHono;
   figures: ProcessFigures = NO_FIGURES;
+  /** How often the gateway processes were asked for them. */
+  polls = 0;
   canServe = true;
 
   private constructor(plane: ControlPlane) {
     this.plane = plane;
     const { store, lifecycle, events } = plane;
-    const figures = async (): Promise<ProcessFigures> => this.figures;
+    const figures = async (): Promise<ProcessFigures> => {
+      this.polls += 1;
+      return this.figures;
+    };
     this.app = createAdminApp({
       store,
       lifecycle,
@@ -39,6 +44,7 @@ export class TestAdmin {
         canServe: () => this.canServe,
         processes: () => [{ pid: 101, state: 'serving', since: 1_700_000_000_000, faults: 2 }],
         figures,
+        lastMemory: () => new Map(this.figures.endpoints.map(({ endpoint, memoryBytes }) => [endpoint, memoryBytes])),
       },
       log: pino({ level: 'silent' }),
       key: KEY,

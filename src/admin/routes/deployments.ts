@@ -76,7 +76,9 @@ export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPl
   });
   app.openapi(undeploy, async c => {
     const record = await lifecycle.undeploy(c.req.valid('param').id);
-    return c.json(ok(endpointJson(store, record, await dataPlane.figures())), 200);
+    // What it occupied is gone, and the answer says so.
+    await dataPlane.figures();
+    return c.json(ok(endpointJson(store, record, dataPlane.lastMemory())), 200);
   });
   app.openapi(generations, async c => {
     const { id } = c.req.valid('param');

@@ -15,6 +15,7 @@ import { isDying } from './dying.ts';
 import type { Change, DesiredState } from './desired-state.ts';
 import type { MemberState, Placed } from './fleet-plan.ts';
 import type { GatewayProcess, ProcessEnd } from './gateway-process.ts';
+import { SharedCall } from './shared-call.ts';
 
 /** Time limits of the calls that may take long; a process that exceeds one is broken. */
 const START_TIMEOUT_MS = 120_000;
@@ -65,6 +66,7 @@ export class Member implements Placed {
   #isFinished = false;
   #isShutDown = false;
   #figures: ProcessFigures | null = null;
+  readonly #polls = new SharedCall(async () => this.#poll());
   #answeredAt = performance.now();
   #readyAt = Number.POSITIVE_INFINITY;
   /** The newest version it was sent, and the newest it has answered. */
@@ -190,8 +192,12 @@ export class Member implements Placed {
     return performance.now() - this.#answeredAt;
   }
 
-  /** Fresh figures, or null when the process does not give them in time. */
+  /** Fresh figures, or null when the process does not give them in time. It is asked once for all who ask at the same time. */
   async poll(): Promise<ProcessFigures | null> {
+    return this.#polls.run();
+  }
+
+  async #poll(): Promise<ProcessFigures | null> {
     try {
       this.#figures = await this.process.call('figures', {}, FIGURES_TIMEOUT_MS);
       this.#answeredAt = performance.now();
