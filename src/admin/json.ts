@@ -1,5 +1,6 @@
 /** Records of the store in the form the API gives them. */
 import type { z } from '@hono/zod-openapi';
+import { lastErrorOf } from '../lifecycle/endpoint-state.ts';
 import type { HandlerLogEntry } from '../observe/handler-log.ts';
 import { roundedMs } from '../observe/milliseconds.ts';
 import type { ProcessFigures } from '../protocol/control.ts';
@@ -33,7 +34,7 @@ export function endpointJson(
   record: EndpointRecord,
   memory: ReadonlyMap<string, number>,
 ): z.infer<typeof EndpointSchema> {
-  const { lastError } = record;
+  const lastError = lastErrorOf(record);
   return {
     id: record.id,
     name: record.name,

@@ -83,7 +83,7 @@ export class CrashLoops {
       startedAt: performance.now(),
       cause: 'automatic_rollback',
       bakeMs: 0,
-      lastError: generation => ({ code: 'rolled_back', message: messageFor(generation), at: journal.now() }),
+      servingError: generation => ({ code: 'rolled_back', message: messageFor(generation), at: journal.now() }),
     });
     const details = { restored: bake.before, reason: 'crash_loop', message: messageFor(to) } as const;
     journal.publish({ type: 'rollback', endpoint, from, to, ...details });
@@ -92,10 +92,10 @@ export class CrashLoops {
   /** The generation stays the one that should serve: a start of the program tries it again. */
   async #takeAway({ endpoint, generation }: CrashLoop, message: string): Promise<void> {
     const { journal, writes, routing } = this.#parts;
-    const lastError = { code: 'crash_loop', message, at: journal.now() };
+    const servingError = { code: 'crash_loop', message, at: journal.now() };
     writes.write(() => {
       if (journal.store.endpoint(endpoint)?.generation !== generation) return;
-      journal.moveEndpoint(endpoint, 'crash_looped', { lastError });
+      journal.moveEndpoint(endpoint, 'crash_looped', { servingError });
     });
     // What failed may have been no more than to note down that another generation serves.
     if (routing.isServing(endpoint, generation)) await routing.swap(journal.endpoint(endpoint), null, null);

@@ -5,7 +5,6 @@ import type { BuildRecord, EndpointRecord, EndpointState, GenerationCause, LastE
 import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
-import { isServingError } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';
@@ -29,8 +28,8 @@ export interface DeployOptions {
 
 export interface SwapOptions extends DeployOptions {
   readonly cause: GenerationCause;
-  /** What the endpoint's last error is from then on, by the new generation; default: none that was about serving. */
-  readonly lastError?: (generation: number) => LastError;
+  /** Why the new generation serves in place of another, for the endpoint to show; default: because it was asked for. */
+  readonly servingError?: (generation: number) => LastError;
 }
 
 export interface DeployerParts {
@@ -142,9 +141,8 @@ export class Deployer {
       if (before.generation !== null) journal.moveGeneration(id, before.generation, 'superseded');
       journal.moveGeneration(id, generation, 'ready');
       // A failed build since then is still worth showing; what was wrong with the generation before is over.
-      const keptError = isServingError(before.lastError) ? null : before.lastError;
-      const lastError = options.lastError?.(generation) ?? keptError;
-      journal.moveEndpoint(id, 'swapped', { generation, lastError });
+      const servingError = options.servingError?.(generation) ?? null;
+      journal.moveEndpoint(id, 'swapped', { generation, servingError });
       return { generation: before.generation, served: before.state !== 'error' };
     });
   }

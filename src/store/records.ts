@@ -35,7 +35,10 @@ export interface EndpointRecord {
   readonly generation: number | null;
   /** Latest good build. */
   readonly buildId: string | null;
-  readonly lastError: LastError | null;
+  /** The last build has failed; null: it has not. Over with a good build. */
+  readonly buildError: LastError | null;
+  /** Why nothing serves that should, or why something else does. Over with the next swap, whatever is built meanwhile. */
+  readonly servingError: LastError | null;
   /** null: the gateway's setting. */
   readonly timeoutMs: number | null;
   readonly drainTimeoutMs: number | null;

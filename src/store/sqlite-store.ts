@@ -69,7 +69,8 @@ class SqliteStore implements Store {
       state: 'created',
       generation: null,
       buildId: null,
-      lastError: null,
+      buildError: null,
+      servingError: null,
       createdAt: now,
       updatedAt: now,
     };

@@ -52,7 +52,7 @@ function crashLoop(plane: ControlPlane, generation: number): void {
   plane.lifecycle.listener.crashLooped('a', generation, 20);
 }
 
-const lastError = (plane: ControlPlane): LastError | null | undefined => plane.store.endpoint('a')?.lastError;
+const lastError = (plane: ControlPlane): LastError | null | undefined => plane.lastError('a');
 
 /** What was told of this kind, without its time. */
 const seen = (plane: ControlPlane, type: string): object[] =>
@@ -135,6 +135,25 @@ describe('a crash loop with nothing to go back to', () => {
       assert.equal(plane.served('a'), { deploy: 'two', rollback: 'one', undeploy: undefined }[mend]);
       if (mend !== 'undeploy') assert.equal(lastError(plane), null);
     }
+  });
+
+  test('stays the reason for the error state when a build fails and a good one follows', async () => {
+    await using plane = await deployed('one');
+    plane.lifecycle.listener.endpointFailed('a', 1, { code: 'open_failed', message: 'no memory' });
+    const spec = plane.dataPlane.routed.get('a');
+    assert.ok(spec);
+    crashLoop(plane, 1);
+    await eventually('it is taken away', () => plane.served('a') === undefined);
+    await plane.lifecycle.change('a', { code: 'fail' });
+    await assert.rejects(plane.lifecycle.compile('a'), { code: 'compile_failed' });
+    assert.deepEqual([plane.state('a'), lastError(plane)?.code], ['error', 'compile_failed']);
+    plane.lifecycle.listener.started([spec], []);
+    assert.equal(plane.state('a'), 'error', 'a failed build does not let it be mended by what mends no crash loop');
+    await plane.lifecycle.change('a', { code: 'two' });
+    await plane.lifecycle.compile('a');
+    assert.deepEqual([plane.state('a'), lastError(plane)?.code], ['error', 'crash_loop']);
+    await plane.lifecycle.deploy('a');
+    assert.deepEqual([plane.state('a'), lastError(plane)], ['loaded', null]);
   });
 
   test('is tried again after a restart of the program', async () => {

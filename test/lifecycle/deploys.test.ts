@@ -91,11 +91,11 @@ test('a failed build changes neither state nor what serves; the next good one cl
   await plane.lifecycle.change('a', { code: 'fail' });
   await assert.rejects(plane.lifecycle.compile('a'), { code: 'compile_failed' });
   assert.equal(plane.state('a'), 'loaded');
-  assert.equal(plane.store.endpoint('a')?.lastError?.code, 'compile_failed');
+  assert.equal(plane.lastError('a')?.code, 'compile_failed');
   assert.equal(plane.served('a'), 'one');
   await plane.lifecycle.change('a', { code: 'good' });
   await plane.lifecycle.compile('a');
-  assert.equal(plane.store.endpoint('a')?.lastError, null);
+  assert.equal(plane.lastError('a'), null);
 });
 
 test('an endpoint is draining while an older generation has requests, and loaded when the last has ended', async () => {
@@ -282,10 +282,10 @@ test('a serving generation that cannot be bound any more puts the endpoint in er
   assert.equal(plane.state('a'), 'loaded', 'another generation is meant');
   plane.lifecycle.listener.endpointFailed('a', 1, failure);
   assert.equal(plane.state('a'), 'error');
-  assert.equal(plane.store.endpoint('a')?.lastError?.message, 'it is damaged');
+  assert.equal(plane.lastError('a')?.message, 'it is damaged');
   await plane.deploy('a', 'two');
   assert.equal(plane.state('a'), 'loaded');
-  assert.equal(plane.store.endpoint('a')?.lastError, null);
+  assert.equal(plane.lastError('a'), null);
 });
 
 test('a process that comes up with the endpoint mends it too', async () => {

@@ -18,7 +18,8 @@ test('an endpoint comes back as it was created', () => {
     state: 'created',
     generation: null,
     buildId: null,
-    lastError: null,
+    buildError: null,
+    servingError: null,
     createdAt: NOW,
     updatedAt: NOW,
   });
@@ -78,9 +79,9 @@ test('routes that differ in domain, method, case, slash or kind of parameter liv
 test('a change keeps the other fields and sets the time', () => {
   using opened = temporaryStore();
   const created = opened.store.createEndpoint(newEndpoint('one', { description: 'first' }), NOW);
-  const lastError = { code: 'compile_failed', message: 'no', at: NOW + 1 };
-  const changed = opened.store.changeEndpoint('one', { code: 'fn x() {}', lastError, state: 'error' }, NOW + 1);
-  assert.deepEqual(changed, { ...created, code: 'fn x() {}', lastError, state: 'error', updatedAt: NOW + 1 });
+  const buildError = { code: 'compile_failed', message: 'no', at: NOW + 1 };
+  const changed = opened.store.changeEndpoint('one', { code: 'fn x() {}', buildError, state: 'error' }, NOW + 1);
+  assert.deepEqual(changed, { ...created, code: 'fn x() {}', buildError, state: 'error', updatedAt: NOW + 1 });
   assert.deepEqual(opened.store.endpoint('one'), changed);
 });
 
