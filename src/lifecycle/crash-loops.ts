@@ -97,8 +97,7 @@ export class CrashLoops {
       if (journal.store.endpoint(endpoint)?.generation !== generation) return;
       journal.moveEndpoint(endpoint, 'crash_looped', { servingError });
     });
-    // What failed may have been no more than to note down that another generation serves.
-    if (routing.isServing(endpoint, generation)) await routing.swap(journal.endpoint(endpoint), null, null);
+    await routing.swap(journal.endpoint(endpoint), null, null);
   }
 }
 

@@ -5,6 +5,7 @@ import type { BuildRecord, EndpointRecord, EndpointState, GenerationCause, LastE
 import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
+import { nextEndpointState, type EndpointEvent } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';
@@ -44,10 +45,13 @@ export interface DeployerParts {
   readonly onDeployed: () => void;
 }
 
-/** The generation that should have served until a swap; null: there was none. `served`: it did. */
-interface Superseded {
-  readonly generation: number | null;
-  readonly served: boolean;
+/** What the store says from the commit point on. */
+interface Committed {
+  readonly record: EndpointRecord;
+  /** The generation that should have served until then; null: there was none. */
+  readonly superseded: number | null;
+  /** The generation that did serve until then; null: none did. */
+  readonly servedBefore: number | null;
 }
 
 /** Generations a rollback looks back over: the build is nearly always among the first, and never past the second. */
@@ -55,7 +59,7 @@ const ROLLBACK_DEPTHS = [16, 1_000] as const;
 
 /**
  * Swaps generations: prepare everywhere, write to the store (the commit point), flip everywhere. Whatever fails before
- * the write leaves everything as it was. Callers take turns per endpoint.
+ * the write leaves everything as it was, and after it nothing can fail. Callers take turns per endpoint.
  */
 export class Deployer {
   readonly #parts: DeployerParts;
@@ -84,25 +88,22 @@ export class Deployer {
     const { journal, routing, bakes } = this.#parts;
     const { startedAt, cause, bakeMs } = options;
     const { generation } = journal.addGeneration(id, build.id, cause);
-    let superseded: Superseded;
+    let committed: Committed;
     let serving: GenerationSpec;
     let loadMs: number;
     try {
       serving = await this.#load(journal.endpoint(id), generation, build);
       loadMs = performance.now() - startedAt;
-      superseded = this.#commitPoint(id, generation, options);
+      committed = this.#commitPoint(id, generation, options);
     } catch (error) {
       await this.#giveUp(id, generation, error);
       throw error;
     }
-    bakes.begin(
-      id,
-      { generation, before: superseded.served ? superseded.generation : null, bakeMs },
-      performance.now(),
-    );
-    const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded.generation);
+    const { record, superseded, servedBefore } = committed;
+    bakes.begin(id, { generation, before: servedBefore, bakeMs }, performance.now());
+    const requestsLeft = await routing.swap(record, serving, superseded);
     const swapMs = performance.now() - startedAt;
-    const state = this.#settle(id, requestsLeft);
+    const state = this.#settle(record, requestsLeft);
     journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
     this.#parts.onDeployed();
     return { state, generation, swapMs, loadMs };
@@ -134,7 +135,7 @@ export class Deployer {
     throw new AdminError('load_failed', `The library cannot be loaded: ${message}`, { details: { reason: code } });
   }
 
-  #commitPoint(id: string, generation: number, options: SwapOptions): Superseded {
+  #commitPoint(id: string, generation: number, options: SwapOptions): Committed {
     const { journal } = this.#parts;
     return journal.transaction(() => {
       const before = journal.endpoint(id);
@@ -142,19 +143,37 @@ export class Deployer {
       journal.moveGeneration(id, generation, 'ready');
       // A failed build since then is still worth showing; what was wrong with the generation before is over.
       const servingError = options.servingError?.(generation) ?? null;
-      journal.moveEndpoint(id, 'swapped', { generation, servingError });
-      return { generation: before.generation, served: before.state !== 'error' };
+      const record = journal.moveEndpoint(id, 'swapped', { generation, servingError });
+      return {
+        record,
+        superseded: before.generation,
+        servedBefore: before.state === 'error' ? null : before.generation,
+      };
     });
   }
 
-  /** Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. */
-  #settle(id: string, requestsLeft: number): EndpointState {
-    const { journal, ledger } = this.#parts;
-    const { state } = journal.endpoint(id);
-    const stillDrains = requestsLeft > 0 && ledger.isDraining(id);
-    if (state === 'loaded' && stillDrains) return journal.moveEndpoint(id, 'requests_left').state;
-    if (state === 'draining' && !stillDrains) return journal.moveEndpoint(id, 'drained').state;
-    return state;
+  /**
+   * Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. The new
+   * generation serves by now, so a full disk must not make a failure of the deploy: it is written when it can be.
+   */
+  #settle({ id, generation, state }: EndpointRecord, requestsLeft: number): EndpointState {
+    const { journal, writes } = this.#parts;
+    let settled = state;
+    writes.write(() => {
+      const record = journal.store.endpoint(id);
+      if (record === null || record.generation !== generation) return;
+      const event = this.#settlingEvent(record, requestsLeft > 0);
+      if (event === null) return;
+      settled = nextEndpointState(record.state, event);
+      journal.moveEndpoint(id, event);
+    });
+    return settled;
+  }
+
+  #settlingEvent({ id, state }: EndpointRecord, wereLeft: boolean): EndpointEvent | null {
+    const stillDrains = wereLeft && this.#parts.ledger.isDraining(id);
+    if (state === 'loaded' && stillDrains) return 'requests_left';
+    return state === 'draining' && !stillDrains ? 'drained' : null;
   }
 
   async #giveUp(id: string, generation: number, error: unknown): Promise<void> {

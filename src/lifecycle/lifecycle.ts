@@ -142,13 +142,23 @@ export class Lifecycle {
       await this.#takeAway(id);
       await this.#routing.remove(id, null);
       await this.#drained(id);
-      this.#store.deleteEndpoint(id);
+      await this.#deleteFromStore(id);
       // Before anything is awaited: from now on another endpoint can have this id.
       this.#bakes.forget(id);
       this.#journal.tellDeleted(record);
       await this.#compiler.removeProject(id);
     });
     this.#pruning.request();
+  }
+
+  /** An endpoint that cannot be deleted, because the disk is full, is still there: its route comes back. */
+  async #deleteFromStore(id: string): Promise<void> {
+    try {
+      this.#store.deleteEndpoint(id);
+    } catch (error) {
+      await this.#routing.refresh(this.#journal.endpoint(id));
+      throw error;
+    }
   }
 
   /** @throws AdminError `endpoint_not_found` at once, `endpoint_deleted` when it went while the call waited */
