@@ -82,6 +82,11 @@ export class Drains implements DataPlaneListener {
     }
   }
 
+  /** The endpoint is deleted: its numbers begin anew. */
+  forget(endpoint: string): void {
+    this.#failed.delete(endpoint);
+  }
+
   #recovered(id: string, generation: number): void {
     if (this.#failed.get(id) !== generation) return;
     this.#failed.delete(id);

@@ -145,6 +145,7 @@ export class Lifecycle {
       await this.#deleteFromStore(id);
       // Before anything is awaited: from now on another endpoint can have this id.
       this.#bakes.forget(id);
+      this.#drains.forget(id);
       this.#journal.tellDeleted(record);
       await this.#compiler.removeProject(id);
     });

@@ -11,6 +11,7 @@ export interface MetricsOptions {
   readonly figures: () => Promise<ProcessFigures>;
 }
 
+const SWAP_OUTCOMES = ['swapped', 'rolled_back', 'failed'] as const;
 const SWAP_BUCKETS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const DRAIN_BUCKETS_SECONDS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const COMPILE_BUCKETS_SECONDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
@@ -57,20 +58,30 @@ export class Metrics {
 
   #count(event: TimedEvent): void {
     if (event.type === 'swap') {
-      const outcome = event.cause === 'automatic_rollback' ? 'rolled_back' : 'swapped';
-      this.#swaps.inc({ endpoint: event.endpoint, outcome });
+      this.#countSwap(event.endpoint, event.cause === 'automatic_rollback' ? 'rolled_back' : 'swapped');
       this.#swapDuration.observe(event.swapMs / 1_000);
     } else if (event.type === 'swap_failed') {
-      this.#swaps.inc({ endpoint: event.endpoint, outcome: 'failed' });
+      this.#countSwap(event.endpoint, 'failed');
     } else if (event.type === 'crash_loop') {
       this.#crashLoops.inc({ endpoint: event.endpoint });
     } else if (event.type === 'generation' && event.drainMs !== null) {
       this.#drainDuration.observe(event.drainMs / 1_000);
     } else if (event.type === 'process' && event.state === 'ended' && event.reason !== null) {
       this.#restarts.inc({ reason: event.reason });
+    } else if (event.type === 'endpoint' && event.change === 'deleted') {
+      this.#forget(event.endpoint);
     } else {
       this.#countBuild(event);
     }
+  }
+
+  #forget(endpoint: string): void {
+    this.#crashLoops.remove({ endpoint });
+    for (const outcome of SWAP_OUTCOMES) this.#swaps.remove({ endpoint, outcome });
+  }
+
+  #countSwap(endpoint: string, outcome: (typeof SWAP_OUTCOMES)[number]): void {
+    this.#swaps.inc({ endpoint, outcome });
   }
 
   #countBuild(event: TimedEvent): void {

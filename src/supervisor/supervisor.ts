@@ -101,7 +101,9 @@ function createObservers({ settings, unknownVariables }: SupervisorOptions): Obs
   const observers = { log, events: new EventBus(), handlerLogs: new HandlerLogs(), figures: new FigureLedger() };
   logEvents(observers.events, log);
   observers.events.subscribe(event => {
-    if (event.type !== 'endpoint' || event.change !== 'deleted') return;
+    if (event.type !== 'endpoint') return;
+    if (event.change === 'created') observers.handlerLogs.open(event.endpoint);
+    if (event.change !== 'deleted') return;
     observers.handlerLogs.forget(event.endpoint);
     observers.figures.forget(event.endpoint);
   });
@@ -172,9 +174,10 @@ function reportProgress(events: EventBus, { endpointId, phase, crate }: CompileP
 
 /** @returns builds of an older ABI, which serve only once they are built again. */
 async function startDataPlane(settings: Settings, plane: ControlPlane): Promise<readonly BuildRecord[]> {
-  const { lifecycle, fleet, guard, log } = plane;
+  const { lifecycle, fleet, guard, log, handlerLogs } = plane;
   emptyFolder(dataPlaneSettings(settings).imagesDir);
   const { endpoints, outdated } = await lifecycle.recover();
+  for (const { id } of endpoints) handlerLogs.open(id);
   if (endpoints.some(({ serving }) => serving !== null)) await buildGuard(guard, log);
   await fleet.start(endpoints, lifecycle.listener);
   return outdated;

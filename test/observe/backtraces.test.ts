@@ -129,4 +129,6 @@ test('what is known of a deleted endpoint is not believed of the next one of its
   fault();
   fault('ab');
   assert.deepEqual(asked, ['a 1', 'ab 1', 'a 1']);
+  for (let count = 0; count < 2; count += 1) fault('unknown');
+  assert.deepEqual(asked.slice(3), ['unknown 1', 'unknown 1'], 'nor is what came too late for the one before');
 });

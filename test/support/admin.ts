@@ -30,6 +30,9 @@ export class TestAdmin {
   private constructor(plane: ControlPlane) {
     this.plane = plane;
     const { store, lifecycle, events } = plane;
+    events.subscribe(event => {
+      if (event.type === 'endpoint' && event.change === 'created') this.handlerLogs.open(event.endpoint);
+    });
     const figures = async (): Promise<ProcessFigures> => {
       this.polls += 1;
       return this.figures;

@@ -39,7 +39,7 @@ const LOADS_AT_ONCE = 4;
 export class Backtraces {
   readonly #sources: BacktraceSources;
   readonly #timeoutMs: number;
-  readonly #digests = new LeastRecentMap<string, { readonly digest: string | null }>(DIGESTS_KEPT);
+  readonly #digests = new LeastRecentMap<string, string>(DIGESTS_KEPT);
   readonly #tables = new LeastRecentMap<string, Table>(LIMITS.symbolTablesKept);
   /** A table that is being made may take its second; one that is read, some milliseconds. */
   readonly #loads = new PQueue({ concurrency: LOADS_AT_ONCE });
@@ -77,10 +77,11 @@ export class Backtraces {
   #digestOf(endpoint: string, generation: number): string | null {
     const key = `${endpoint} ${generation}`;
     const known = this.#digests.get(key);
-    if (known !== undefined) return known.digest;
+    if (known !== undefined) return known;
     try {
       const digest = this.#sources.digestOf(endpoint, generation);
-      this.#digests.set(key, { digest });
+      // A generation that is not known may be one of a deleted endpoint, and the next of its name will have this number.
+      if (digest !== null) this.#digests.set(key, digest);
       return digest;
     } catch {
       // A store that cannot be read tells of it wherever it matters.
