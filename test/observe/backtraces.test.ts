@@ -88,6 +88,23 @@ test('faults of many artifacts load few tables at once, and each is told in the 
   assert.ok(told.every(([frame]) => frame?.line === 7));
 });
 
+test('tables that are large make room for one another, also when they are few', async () => {
+  const { fault, told, requests } = openBacktraces();
+  const text = 'x'.repeat(LIMITS.symbolTableBytesKept / 2);
+  const large = symbolTable([{ function: text, file: 'src/lib.rs', line: 7 }], [{ start: 0x500, place: 0 }]);
+  for (const [count, endpoint] of ['a', 'b'].entries()) {
+    fault(endpoint);
+    (await eventually('the symbols are asked for', () => requests[count])).answer(large);
+    await eventually('it is told', () => told.length === count + 1);
+  }
+  fault('b', [0x120]);
+  assert.equal(requests.length, 2, 'the newer one is still there');
+  fault('a', [0x120]);
+  await eventually('the older one is asked for again', () => requests.length === 3);
+  requests[2]?.answer(null);
+  await eventually('it is told', () => told.length === 4);
+});
+
 test('symbols that are long in coming hold no fault up, and are used when they are there', async () => {
   const { fault, told, requests } = openBacktraces(1);
   fault();

@@ -32,15 +32,18 @@ interface Table {
 }
 
 /** A fault that comes again is found here; each handler has a few places where it fails. */
-const BACKTRACES_KEPT = 1_024;
-const DIGESTS_KEPT = 4_096;
+const BACKTRACES_KEPT = { count: 1_024, bytes: 8 * 1024 * 1024 };
+const DIGESTS_KEPT = { count: 4_096, bytes: 1024 * 1024 };
+const TABLES_KEPT = { count: LIMITS.symbolTablesKept, bytes: LIMITS.symbolTableBytesKept };
 const LOADS_AT_ONCE = 4;
+/** What a frame of a backtrace occupies beside its texts, about. */
+const FRAME_BYTES = 200;
 
 export class Backtraces {
   readonly #sources: BacktraceSources;
   readonly #timeoutMs: number;
   readonly #digests = new LeastRecentMap<string, string>(DIGESTS_KEPT);
-  readonly #tables = new LeastRecentMap<string, Table>(LIMITS.symbolTablesKept);
+  readonly #tables = new LeastRecentMap<string, Table>(TABLES_KEPT);
   /** A table that is being made may take its second; one that is read, some milliseconds. */
   readonly #loads = new PQueue({ concurrency: LOADS_AT_ONCE });
   #waiting = 0;
@@ -81,7 +84,7 @@ export class Backtraces {
     try {
       const digest = this.#sources.digestOf(endpoint, generation);
       // A generation that is not known may be one of a deleted endpoint, and the next of its name will have this number.
-      if (digest !== null) this.#digests.set(key, digest);
+      if (digest !== null) this.#digests.set(key, digest, key.length + digest.length);
       return digest;
     } catch {
       // A store that cannot be read tells of it wherever it matters.
@@ -91,7 +94,7 @@ export class Backtraces {
 
   #load(digest: string): Table {
     const table: Table = { symbols: undefined, waiting: [] };
-    this.#tables.set(digest, table);
+    this.#tables.set(digest, table, 0);
     const timer = setTimeout(() => this.#tellWaiting(table), this.#timeoutMs);
     void this.#loads.add(async () => {
       // Others may have taken its place in memory while it waited for its turn.
@@ -99,6 +102,8 @@ export class Backtraces {
       const bytes = isWanted ? await this.#sources.symbols(digest) : null;
       clearTimeout(timer);
       table.symbols = bytes === null ? null : SymbolTable.read(bytes);
+      const size = table.symbols === null ? 0 : (bytes?.length ?? 0);
+      if (this.#tables.get(digest) === table) this.#tables.set(digest, table, size);
       this.#tellWaiting(table);
     });
     return table;
@@ -117,7 +122,12 @@ export class Backtraces {
     if (known !== undefined) return known;
     const frames = trace.flatMap(offset => symbols.framesAt(offset));
     const backtrace = trimFrames(kind, frames);
-    this.#known.set(key, backtrace);
+    this.#known.set(key, backtrace, key.length + bytesOf(backtrace));
     return backtrace;
   }
+}
+
+function bytesOf(backtrace: Backtrace): number {
+  const lengths = backtrace.map(frame => FRAME_BYTES + (frame.function?.length ?? 0) + (frame.file?.length ?? 0));
+  return lengths.reduce((sum, length) => sum + length, 0);
 }
