@@ -55,6 +55,7 @@ interface ControlPlane extends Observers {
   readonly fleet: Fleet;
   readonly lifecycle: Lifecycle;
   readonly guard: GuardSource;
+  readonly backtraces: Backtraces;
 }
 
 /**
@@ -71,11 +72,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
   const gatewaySocket = await ListeningSocket.open(settings.host, settings.gatewayPort);
   const adminSocket = await ListeningSocket.open(settings.adminHost, settings.adminPort);
   const plane = createControlPlane(options, observers, store, gatewaySocket);
-  const { log, fleet, compiler } = plane;
+  const { log, fleet, compiler, backtraces } = plane;
 
-  const shutdown = new Shutdown({ log, exit: status => process.exit(status) });
+  const shutdown = new Shutdown({ log, exit: status => exit(status, backtraces) });
   shutdown.add('public socket', () => gatewaySocket.close());
   shutdown.add('gateway processes', () => fleet.shutdown());
+  shutdown.add('faults', () => backtraces.close());
   shutdown.add('builds', () => compiler.close());
   shutdown.listen();
 
@@ -90,6 +92,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
     .child({}, { level: 'info' })
     .info({ event: 'ready', gateway: gatewaySocket.url, admin: adminSocket.url, version }, 'ready');
   void workInBackground(plane, { isNew, outdated });
+}
+
+/** A second signal leaves out the steps of an orderly end; what faults wait for would be lost with it. */
+function exit(status: number, backtraces: Backtraces): never {
+  backtraces.close();
+  process.exit(status);
 }
 
 function createObservers({ settings, unknownVariables }: SupervisorOptions): Observers {
@@ -149,7 +157,7 @@ function createControlPlane(
     defaults: endpointDefaults(settings),
     bakeMs: settings.bakeSecs * 1_000,
   });
-  return { ...observers, store, compiler, fleet, lifecycle, guard };
+  return { ...observers, store, compiler, fleet, lifecycle, guard, backtraces };
 }
 
 function createBacktraces(store: Store, compiler: Compiler, events: EventBus): Backtraces {

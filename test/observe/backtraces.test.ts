@@ -118,6 +118,25 @@ test('symbols that are long in coming hold no fault up, and are used when they a
   });
 });
 
+test('at the end of the program no fault waits any longer, nor do those that still come', async () => {
+  const { fault, told, requests, backtraces } = openBacktraces();
+  // More than are kept: also those whose table has lost its place are told.
+  const endpoints = Array.from({ length: LIMITS.symbolTablesKept + 5 }, (_, index) => `endpoint-${index}`);
+  for (const endpoint of endpoints) fault(endpoint);
+  assert.equal(told.length, 0);
+  backtraces.close();
+  assert.deepEqual(
+    told,
+    endpoints.map(() => [unknownFrame(0x110)]),
+  );
+  fault('late');
+  assert.equal(told.length, endpoints.length + 1);
+  await eventually('the symbols are asked for', () => requests.length > 0);
+  for (const { answer } of requests) answer(TABLE);
+  fault('endpoint-0');
+  assert.equal(told.length, endpoints.length + 2, 'each is told once');
+});
+
 test('an artifact without symbols is looked for once', async () => {
   const { fault, told, requests } = openBacktraces();
   fault();

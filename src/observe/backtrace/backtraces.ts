@@ -46,7 +46,10 @@ export class Backtraces {
   readonly #tables = new LeastRecentMap<string, Table>(TABLES_KEPT);
   /** A table that is being made may take its second; one that is read, some milliseconds. */
   readonly #loads = new PQueue({ concurrency: LOADS_AT_ONCE });
+  /** Those that faults may wait for; in memory or not any more. */
+  readonly #loading = new Set<Table>();
   #waiting = 0;
+  #isClosed = false;
   readonly #known = new LeastRecentMap<string, Backtrace>(BACKTRACES_KEPT);
 
   constructor(sources: BacktraceSources, timeoutMs: number = LIMITS.symbolsTimeoutMs) {
@@ -66,10 +69,16 @@ export class Backtraces {
     if (known !== undefined) return tell(known);
     const table = this.#tables.get(digest) ?? this.#load(digest);
     const describe = (): void => tell(this.#describe(key, table.symbols ?? null, fault));
-    const mayWait = table.symbols === undefined && table.waiting !== null && this.#waiting < LIMITS.faultsWaitingMax;
-    if (!mayWait) return describe();
+    const isLoading = table.symbols === undefined && table.waiting !== null;
+    if (!isLoading || this.#waiting >= LIMITS.faultsWaitingMax || this.#isClosed) return describe();
     this.#waiting += 1;
     table.waiting?.push(describe);
+  }
+
+  /** The program ends: no fault waits any longer, and those that do are told as they are. */
+  close(): void {
+    this.#isClosed = true;
+    for (const table of this.#loading) this.#tellWaiting(table);
   }
 
   /** An endpoint of the same name may come, with generations of the same numbers. */
@@ -95,6 +104,7 @@ export class Backtraces {
   #load(digest: string): Table {
     const table: Table = { symbols: undefined, waiting: [] };
     this.#tables.set(digest, table, 0);
+    this.#loading.add(table);
     const timer = setTimeout(() => this.#tellWaiting(table), this.#timeoutMs);
     void this.#loads.add(async () => {
       // Others may have taken its place in memory while it waited for its turn.
@@ -112,6 +122,7 @@ export class Backtraces {
   #tellWaiting(table: Table): void {
     const waiting = table.waiting ?? [];
     table.waiting = null;
+    this.#loading.delete(table);
     this.#waiting -= waiting.length;
     for (const describe of waiting) describe();
   }
