@@ -196,6 +196,8 @@ export interface AccessLogLine {
 export interface ProcessFigures {
   readonly inFlight: number;
   readonly requestsTotal: number;
+  /** Of all endpoints, also those that are deleted by now. */
+  readonly faultsTotal: number;
   readonly librariesMapped: number;
   readonly workerThreads: { readonly serving: number; readonly standby: number };
   readonly generations: readonly GenerationFigures[];

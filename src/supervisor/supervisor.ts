@@ -198,11 +198,11 @@ function emptyFolder(path: string): void {
 }
 
 /** One that is lost counts as draining: it takes nothing new, and will be gone in a moment. */
-const processView = ({ process: { pid }, state, since, faults }: Member): ProcessView => ({
+const processView = ({ process: { pid }, state, since, figures }: Member): ProcessView => ({
   pid,
   state: state === 'lost' ? 'draining' : state,
   since,
-  faults,
+  faults: figures?.faultsTotal ?? 0,
 });
 
 function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlane, key: string): AdminParts {

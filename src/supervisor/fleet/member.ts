@@ -61,7 +61,6 @@ export class Member implements Placed {
   replaceReason: ReplaceReason | null = null;
   /** Why the fleet killed it, for the log. */
   killReason: string | null = null;
-  faults = 0;
   /** It has answered that everything is finished. */
   #isFinished = false;
   #isShutDown = false;
@@ -210,7 +209,6 @@ export class Member implements Placed {
   note(event: GatewayEvent): void {
     if (event.kind === 'binding') this.binds.begin(event.endpoint, event.generation);
     else if (event.kind === 'bound') this.binds.end(event.endpoint, event.generation);
-    else if (event.kind === 'fault') this.faults += 1;
     else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);
     else if (event.kind === 'endpoint_failed' && !this.hasServed) {
       this.#noteFailure(event.endpoint, event.generation, event);
