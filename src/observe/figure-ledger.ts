@@ -34,10 +34,6 @@ export class FigureLedger {
     }
   }
 
-  of(process: number): ProcessFigures | null {
-    return this.#live.get(process)?.figures ?? null;
-  }
-
   /** Bytes the heaps of each endpoint's images occupy in all processes that live. */
   memoryBytes(): ReadonlyMap<string, number> {
     const sums = new Map<string, number>();

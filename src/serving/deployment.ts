@@ -189,8 +189,6 @@ export class Deployment {
   }
 
   #drain(endpoint: Endpoint, generation: Generation, timeoutMs: number): void {
-    const { clock, emit } = this.#options;
-    emit({ kind: 'draining', endpoint: endpoint.id, generation: generation.number, at: clock.wallMs() });
     endpoint.draining.set(generation, this.#untilRetired(endpoint, generation, timeoutMs));
   }
 

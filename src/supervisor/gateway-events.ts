@@ -34,7 +34,6 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
     }
     case 'binding':
     case 'bound':
-    case 'draining':
     case 'retired':
       return undefined;
     case 'crash_loop':
