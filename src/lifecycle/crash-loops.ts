@@ -25,7 +25,7 @@ const WHAT_TO_DO =
   "The endpoint's log has its crashes; deploy a build that does not crash, or roll back. A restart of the gateway tries it again.";
 
 /**
- * Ends crash loops: a generation that was on trial makes room for the one before it, any other is taken away in every
+ * Ends crash loops: a generation that bakes makes room for the one before it, any other is taken away in every
  * gateway process, and its endpoint goes to `error`.
  */
 export class CrashLoops {
@@ -39,7 +39,7 @@ export class CrashLoops {
   async report(crashLoop: CrashLoop): Promise<void> {
     const { bakes, turns, journal } = this.#parts;
     const { endpoint, generation } = crashLoop;
-    // Now: the time on trial must not run out while the turn is waited for.
+    // Now: it must not have baked to the end because the turn was waited for.
     const bake = bakes.crashLooped(endpoint, generation, performance.now());
     try {
       await turns.take(endpoint, async () => this.#end(crashLoop, bake));

@@ -23,7 +23,7 @@ export interface Deployed {
 export interface DeployOptions {
   /** When the call came, on the clock of `performance.now()`. */
   readonly startedAt: number;
-  /** How long the new generation is on trial; 0: not at all. */
+  /** How long the new generation bakes; 0: not at all. */
   readonly bakeMs: number;
 }
 

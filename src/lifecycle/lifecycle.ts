@@ -27,7 +27,7 @@ export interface LifecycleOptions {
 }
 
 /** `bakeMs`: the setting applies when it is left out; 0: this deploy is never rolled back by itself. */
-export interface Trial {
+export interface BakeOptions {
   readonly bakeMs?: number | undefined;
 }
 
@@ -117,12 +117,12 @@ export class Lifecycle {
     return this.#builder.compile(id);
   }
 
-  async deploy(id: string, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+  async deploy(id: string, { bakeMs = this.#bakeMs }: BakeOptions = {}): Promise<Deployed> {
     const options = { startedAt: performance.now(), bakeMs };
     return this.#inTurn(id, async () => this.#deployer.deploy(id, options));
   }
 
-  async rollback(id: string, generation?: number, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+  async rollback(id: string, generation?: number, { bakeMs = this.#bakeMs }: BakeOptions = {}): Promise<Deployed> {
     const options = { startedAt: performance.now(), bakeMs };
     return this.#inTurn(id, async () => this.#deployer.rollback(id, generation, options));
   }
