@@ -284,8 +284,13 @@ export function readCommand(argv: readonly string[], environment: NodeJS.Process
 export const LIMITS = {
   /** Generations per endpoint whose artifacts are kept for a rollback. */
   generationsKept: 10,
-  /** Recent log lines kept per endpoint, in the supervisor's memory. */
+  /** Recent log lines kept per endpoint, in the supervisor's memory, and most bytes of them, about. */
   logLinesKept: 1_000,
+  logLineBytesKept: 1024 * 1024,
+  /** Log lines of the program that wait in memory because nobody reads its output; further ones are dropped. */
+  logBytesWaitingMax: 1024 * 1024,
+  /** Most that the end of the program waits for somebody to read the last log lines. */
+  logFlushMs: 1_000,
   /** Largest body of an admin call; source code is the largest thing sent. */
   adminBodyBytesMax: 4 * 1024 * 1024,
   /** Waiting connections of the public socket, until a gateway process accepts them; the kernel caps it at somaxconn. */
@@ -312,8 +317,9 @@ export const LIMITS = {
   symbolTableBytesMax: 128 * 1024 * 1024,
   /** Builds whose symbols wait to be made, each holding its library of some MB; further ones go without. */
   symbolsWaitingMax: 32,
-  /** Tables of symbols kept in the supervisor's memory. */
+  /** Tables of symbols kept in the supervisor's memory, and most bytes of all; the newest is kept whatever its size. */
   symbolTablesKept: 16,
+  symbolTableBytesKept: 64 * 1024 * 1024,
   /** A fault that waits so long for its table of symbols is told with offsets. */
   symbolsTimeoutMs: 1_000,
   /** Faults that wait for a table of symbols; further ones are told with offsets at once. */

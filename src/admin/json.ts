@@ -1,5 +1,6 @@
 /** Records of the store in the form the API gives them. */
 import type { z } from '@hono/zod-openapi';
+import { lastErrorOf } from '../lifecycle/endpoint-state.ts';
 import type { HandlerLogEntry } from '../observe/handler-log.ts';
 import { roundedMs } from '../observe/milliseconds.ts';
 import type { ProcessFigures } from '../protocol/control.ts';
@@ -27,13 +28,13 @@ export function storedBuildJson(store: Store, id: string | null): z.infer<typeof
   return build === null ? null : buildJson(build);
 }
 
-/** `figures`: of the gateway processes that live now. */
+/** `memory`: bytes the heaps of each endpoint's images occupy. */
 export function endpointJson(
   store: Store,
   record: EndpointRecord,
-  figures: ProcessFigures,
+  memory: ReadonlyMap<string, number>,
 ): z.infer<typeof EndpointSchema> {
-  const { lastError } = record;
+  const lastError = lastErrorOf(record);
   return {
     id: record.id,
     name: record.name,
@@ -50,7 +51,7 @@ export function endpointJson(
     timeout_ms: record.timeoutMs,
     drain_timeout_ms: record.drainTimeoutMs,
     threads: record.threads,
-    memory_bytes: figures.endpoints.find(({ endpoint }) => endpoint === record.id)?.memoryBytes ?? 0,
+    memory_bytes: memory.get(record.id) ?? 0,
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
   };

@@ -20,6 +20,8 @@ export interface DataPlaneView {
   processes(): readonly ProcessView[];
   /** Figures of all processes as one, counters of ended ones included; fresh from those that answer in time. */
   figures(): Promise<ProcessFigures>;
+  /** Bytes the heaps of each endpoint's images occupied when figures were taken last: no longer than a second ago. */
+  lastMemory(): ReadonlyMap<string, number>;
 }
 
 /** Everything the admin API works on. */

@@ -99,7 +99,7 @@ export const RollbackRequestSchema = z
 const BAKE_SECS_MAX = 86_400;
 const BAKE_RULE = `must be a number of seconds from 0 to ${BAKE_SECS_MAX}`;
 
-export const TrialQuerySchema = z.strictObject({
+export const BakeQuerySchema = z.strictObject({
   bake: z
     .string()
     .regex(/^\d+(\.\d+)?$/, BAKE_RULE)

@@ -1,35 +1,32 @@
-/** A generation on trial, and what the gateway goes back to by itself when it comes into a crash loop. */
+/** A generation that bakes, and what the gateway goes back to by itself when it comes into a crash loop. */
 export interface Bake {
   readonly generation: number;
   /** The generation that served until this one's deploy. */
   readonly before: number;
-  /** How long after its deploy it is on trial. */
+  /** How long it bakes after its deploy. */
   readonly bakeMs: number;
 }
 
 /**
- * Which generations are on trial after their deploy. Kept in memory: after a restart of the program nothing is on trial.
- * An automatic rollback begins no trial, so that two builds that crash never take turns.
+ * Which generations bake: they were deployed so lately that a crash loop is taken for a mistake of the deploy. Kept in
+ * memory: after a restart of the program nothing bakes. Nor does what an automatic rollback deploys, so that two builds
+ * that crash never take turns.
  */
 export class Bakes {
   readonly #bakes = new Map<string, Bake & { readonly endsMs: number }>();
   /** The generation of each endpoint that was last in a crash loop. */
   readonly #crashLooped = new Map<string, number>();
 
-  /** A generation has taken over, and the trial of its predecessor is over. `before` null or `bakeMs` 0: it is on none. */
-  begin(
-    endpoint: string,
-    trial: { readonly generation: number; readonly before: number | null; readonly bakeMs: number },
-    nowMs: number,
-  ): void {
-    const { generation, before, bakeMs } = trial;
+  /** A generation has taken over, and the one before bakes no longer. `before` null or `bakeMs` 0: it does not bake. */
+  begin(endpoint: string, bake: Omit<Bake, 'before'> & { readonly before: number | null }, nowMs: number): void {
+    const { generation, before, bakeMs } = bake;
     if (before === null || bakeMs === 0) this.#bakes.delete(endpoint);
     else this.#bakes.set(endpoint, { generation, before, bakeMs, endsMs: nowMs + bakeMs });
   }
 
   /**
-   * The generation has come into a crash loop. Gives what it was on trial for; null: it was on no trial, or what it could
-   * go back to has been in a crash loop as well.
+   * The generation has come into a crash loop. Gives its bake; null: it does not bake, or what it could go back to has
+   * been in a crash loop as well.
    */
   crashLooped(endpoint: string, generation: number, nowMs: number): Bake | null {
     const crashedBefore = this.#crashLooped.get(endpoint);

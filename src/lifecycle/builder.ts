@@ -1,7 +1,6 @@
 import { AdminError } from '../errors.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { BuildRecord, EndpointRecord } from '../store/records.ts';
-import { isServingError } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 
 /** Errors that say something about the code; others say something about this machine, and are not kept with the endpoint. */
@@ -58,9 +57,7 @@ export class Builder {
     const { id } = this.#journal.same(endpoint);
     this.#journal.transaction(() => {
       this.#keep(build);
-      const { lastError } = this.#journal.endpoint(id);
-      const keptError = isServingError(lastError) ? lastError : null;
-      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, lastError: keptError });
+      this.#journal.moveEndpoint(id, 'built', { buildId: build.id, buildError: null });
     });
   }
 
@@ -76,7 +73,7 @@ export class Builder {
     const code = error instanceof AdminError ? error.code : 'internal_error';
     const message = error instanceof Error ? error.message : String(error);
     if (CODE_ERRORS.has(code)) {
-      this.#journal.moveEndpoint(id, 'build_failed', { lastError: { code, message, at: this.#journal.now() } });
+      this.#journal.moveEndpoint(id, 'build_failed', { buildError: { code, message, at: this.#journal.now() } });
     }
     this.#journal.publish({ type: 'build_failed', endpoint: id, code, message, durationMs });
   }

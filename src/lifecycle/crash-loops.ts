@@ -25,7 +25,7 @@ const WHAT_TO_DO =
   "The endpoint's log has its crashes; deploy a build that does not crash, or roll back. A restart of the gateway tries it again.";
 
 /**
- * Ends crash loops: a generation that was on trial makes room for the one before it, any other is taken away in every
+ * Ends crash loops: a generation that bakes makes room for the one before it, any other is taken away in every
  * gateway process, and its endpoint goes to `error`.
  */
 export class CrashLoops {
@@ -39,7 +39,7 @@ export class CrashLoops {
   async report(crashLoop: CrashLoop): Promise<void> {
     const { bakes, turns, journal } = this.#parts;
     const { endpoint, generation } = crashLoop;
-    // Now: the time on trial must not run out while the turn is waited for.
+    // Now: it must not have baked to the end because the turn was waited for.
     const bake = bakes.crashLooped(endpoint, generation, performance.now());
     try {
       await turns.take(endpoint, async () => this.#end(crashLoop, bake));
@@ -83,7 +83,7 @@ export class CrashLoops {
       startedAt: performance.now(),
       cause: 'automatic_rollback',
       bakeMs: 0,
-      lastError: generation => ({ code: 'rolled_back', message: messageFor(generation), at: journal.now() }),
+      servingError: generation => ({ code: 'rolled_back', message: messageFor(generation), at: journal.now() }),
     });
     const details = { restored: bake.before, reason: 'crash_loop', message: messageFor(to) } as const;
     journal.publish({ type: 'rollback', endpoint, from, to, ...details });
@@ -92,13 +92,12 @@ export class CrashLoops {
   /** The generation stays the one that should serve: a start of the program tries it again. */
   async #takeAway({ endpoint, generation }: CrashLoop, message: string): Promise<void> {
     const { journal, writes, routing } = this.#parts;
-    const lastError = { code: 'crash_loop', message, at: journal.now() };
+    const servingError = { code: 'crash_loop', message, at: journal.now() };
     writes.write(() => {
       if (journal.store.endpoint(endpoint)?.generation !== generation) return;
-      journal.moveEndpoint(endpoint, 'crash_looped', { lastError });
+      journal.moveEndpoint(endpoint, 'crash_looped', { servingError });
     });
-    // What failed may have been no more than to note down that another generation serves.
-    if (routing.isServing(endpoint, generation)) await routing.swap(journal.endpoint(endpoint), null, null);
+    await routing.swap(journal.endpoint(endpoint), null, null);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Ahead } from './ahead.ts';
 import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
-import { isServingError } from './endpoint-state.ts';
+import { nextEndpointState, type EndpointEvent } from './endpoint-state.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';
@@ -24,14 +24,14 @@ export interface Deployed {
 export interface DeployOptions {
   /** When the call came, on the clock of `performance.now()`. */
   readonly startedAt: number;
-  /** How long the new generation is on trial; 0: not at all. */
+  /** How long the new generation bakes; 0: not at all. */
   readonly bakeMs: number;
 }
 
 export interface SwapOptions extends DeployOptions {
   readonly cause: GenerationCause;
-  /** What the endpoint's last error is from then on, by the new generation; default: none that was about serving. */
-  readonly lastError?: (generation: number) => LastError;
+  /** Why the new generation serves in place of another, for the endpoint to show; default: because it was asked for. */
+  readonly servingError?: (generation: number) => LastError;
 }
 
 export interface DeployerParts {
@@ -47,17 +47,18 @@ export interface DeployerParts {
   readonly onDeployed: (id: string, before: number | null) => void;
 }
 
-/** What the store says will serve; nothing is routed to it yet. */
+/** What the store says from the commit point on; nothing is routed to it yet. */
 interface Committed {
-  readonly serving: GenerationSpec;
-  readonly superseded: Superseded;
-  readonly loadMs: number;
+  readonly record: EndpointRecord;
+  /** The generation that should have served until then; null: there was none. */
+  readonly superseded: number | null;
+  /** The generation that did serve until then; null: none did. */
+  readonly servedBefore: number | null;
 }
 
-/** The generation that should have served until a swap; null: there was none. `served`: it did. */
-interface Superseded {
-  readonly generation: number | null;
-  readonly served: boolean;
+interface Swap extends Committed {
+  readonly serving: GenerationSpec;
+  readonly loadMs: number;
 }
 
 /** Generations a rollback looks back over: the build is nearly always among the first, and never past the second. */
@@ -65,7 +66,7 @@ const ROLLBACK_DEPTHS = [16, 1_000] as const;
 
 /**
  * Swaps generations: prepare everywhere, write to the store (the commit point), flip everywhere. Whatever fails before
- * the write leaves everything as it was. Callers take turns per endpoint.
+ * the write leaves everything as it was, and after it nothing can fail. Callers take turns per endpoint.
  */
 export class Deployer {
   readonly #parts: DeployerParts;
@@ -94,19 +95,18 @@ export class Deployer {
     const { journal, routing, bakes, ahead } = this.#parts;
     const { startedAt, cause, bakeMs } = options;
     const prepared = ahead.take(id, build);
-    const committed =
+    const swap =
       prepared === null
         ? await this.#loadAndCommit(id, build, options)
         : await this.#commitPrepared(id, build, prepared, options);
-    const { serving, superseded, loadMs } = committed;
+    const { serving, loadMs, record, superseded, servedBefore } = swap;
     const { generation } = serving;
-    const before = superseded.served ? superseded.generation : null;
-    bakes.begin(id, { generation, before, bakeMs }, performance.now());
-    const requestsLeft = await routing.swap(journal.endpoint(id), serving, superseded.generation);
+    bakes.begin(id, { generation, before: servedBefore, bakeMs }, performance.now());
+    const requestsLeft = await routing.swap(record, serving, superseded);
     const swapMs = performance.now() - startedAt;
-    const state = this.#settle(id, requestsLeft);
+    const state = this.#settle(record, requestsLeft);
     journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
-    this.#parts.onDeployed(id, before);
+    this.#parts.onDeployed(id, servedBefore);
     return { state, generation, swapMs, loadMs };
   }
 
@@ -119,7 +119,7 @@ export class Deployer {
     return build;
   }
 
-  async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Committed> {
+  async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
     const { journal, ahead } = this.#parts;
     // Its number goes to this generation.
     await ahead.drop(id);
@@ -127,7 +127,7 @@ export class Deployer {
     try {
       const serving = await this.#load(journal.endpoint(id), generation, build);
       const loadMs = performance.now() - options.startedAt;
-      return { serving, superseded: journal.transaction(() => this.#commitPoint(id, generation, options)), loadMs };
+      return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
     } catch (error) {
       await this.#giveUp(id, generation, error);
       throw error;
@@ -135,21 +135,16 @@ export class Deployer {
   }
 
   /** What is loaded already has nothing to wait for: one write. */
-  async #commitPrepared(
-    id: string,
-    build: BuildRecord,
-    serving: GenerationSpec,
-    options: SwapOptions,
-  ): Promise<Committed> {
+  async #commitPrepared(id: string, build: BuildRecord, serving: GenerationSpec, options: SwapOptions): Promise<Swap> {
     const { journal } = this.#parts;
     const loadMs = performance.now() - options.startedAt;
     try {
-      const superseded = journal.transaction(() => {
+      const committed = journal.transaction(() => {
         const { generation } = journal.addGeneration(id, build.id, options.cause);
         if (generation !== serving.generation) throw new Error(`${id} was prepared as ${serving.generation}`);
         return this.#commitPoint(id, generation, options);
       });
-      return { serving, superseded, loadMs };
+      return { serving, loadMs, ...committed };
     } catch (error) {
       await this.#giveUp(id, serving.generation, error);
       throw error;
@@ -174,26 +169,42 @@ export class Deployer {
   }
 
   /** Within a transaction. */
-  #commitPoint(id: string, generation: number, options: SwapOptions): Superseded {
+  #commitPoint(id: string, generation: number, options: SwapOptions): Committed {
     const { journal } = this.#parts;
     const before = journal.endpoint(id);
     if (before.generation !== null) journal.moveGeneration(id, before.generation, 'superseded');
     journal.moveGeneration(id, generation, 'ready');
-    // A failed build since then is still worth showing; what was wrong with the generation before is over.
-    const keptError = isServingError(before.lastError) ? null : before.lastError;
-    const lastError = options.lastError?.(generation) ?? keptError;
-    journal.moveEndpoint(id, 'swapped', { generation, lastError });
-    return { generation: before.generation, served: before.state !== 'error' };
+    const servingError = options.servingError?.(generation) ?? null;
+    const record = journal.moveEndpoint(id, 'swapped', { generation, servingError });
+    return {
+      record,
+      superseded: before.generation,
+      servedBefore: before.state === 'error' ? null : before.generation,
+    };
   }
 
-  /** Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. */
-  #settle(id: string, requestsLeft: number): EndpointState {
-    const { journal, ledger } = this.#parts;
-    const { state } = journal.endpoint(id);
-    const stillDrains = requestsLeft > 0 && ledger.isDraining(id);
-    if (state === 'loaded' && stillDrains) return journal.moveEndpoint(id, 'requests_left').state;
-    if (state === 'draining' && !stillDrains) return journal.moveEndpoint(id, 'drained').state;
-    return state;
+  /**
+   * Whether the endpoint is `draining` is known only after the flip: what is in flight then is what is left. The new
+   * generation serves by now, so a full disk must not make a failure of the deploy: it is written when it can be.
+   */
+  #settle({ id, generation, state }: EndpointRecord, requestsLeft: number): EndpointState {
+    const { journal, writes } = this.#parts;
+    let settled = state;
+    writes.write(() => {
+      const record = journal.store.endpoint(id);
+      if (record === null || record.generation !== generation) return;
+      const event = this.#settlingEvent(record, requestsLeft > 0);
+      if (event === null) return;
+      settled = nextEndpointState(record.state, event);
+      journal.moveEndpoint(id, event);
+    });
+    return settled;
+  }
+
+  #settlingEvent({ id, state }: EndpointRecord, wereLeft: boolean): EndpointEvent | null {
+    const stillDrains = wereLeft && this.#parts.ledger.isDraining(id);
+    if (state === 'loaded' && stillDrains) return 'requests_left';
+    return state === 'draining' && !stillDrains ? 'drained' : null;
   }
 
   async #giveUp(id: string, generation: number, error: unknown): Promise<void> {

@@ -63,8 +63,8 @@ export class Drains implements DataPlaneListener {
       const record = this.#journal.store.endpoint(endpoint);
       if (record === null || record.generation !== generation || record.state === 'error') return;
       this.#failed.set(endpoint, generation);
-      const lastError = { code: 'load_failed', message: failure.message, at: this.#journal.now() };
-      this.#journal.moveEndpoint(endpoint, 'failed', { lastError });
+      const servingError = { code: 'load_failed', message: failure.message, at: this.#journal.now() };
+      this.#journal.moveEndpoint(endpoint, 'failed', { servingError });
     });
   }
 
@@ -82,14 +82,19 @@ export class Drains implements DataPlaneListener {
     }
   }
 
+  /** The endpoint is deleted: its numbers begin anew. */
+  forget(endpoint: string): void {
+    this.#failed.delete(endpoint);
+  }
+
   #recovered(id: string, generation: number): void {
     if (this.#failed.get(id) !== generation) return;
     this.#failed.delete(id);
     this.#writes.write(() => {
       const record = this.#journal.store.endpoint(id);
       if (record?.state !== 'error' || record.generation !== generation) return;
-      if (record.lastError?.code === 'crash_loop') return;
-      this.#journal.moveEndpoint(id, 'recovered', { lastError: null });
+      if (record.servingError?.code === 'crash_loop') return;
+      this.#journal.moveEndpoint(id, 'recovered', { servingError: null });
     });
   }
 

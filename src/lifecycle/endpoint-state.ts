@@ -7,7 +7,7 @@
  *                        └───────────────────────────────────emptied──────────────────┘
  * ```
  */
-import type { EndpointState, LastError } from '../store/records.ts';
+import type { EndpointRecord, EndpointState, LastError } from '../store/records.ts';
 import { follow, type TransitionTable } from './transition.ts';
 
 export type EndpointEvent =
@@ -45,11 +45,14 @@ export const ENDPOINT_TRANSITIONS: TransitionTable<EndpointState, EndpointEvent>
   recovered: { error: 'loaded' },
 };
 
-/** Codes of a last error that say why nothing serves, or why something else does. */
-const SERVING_ERRORS: ReadonlySet<string> = new Set(['load_failed', 'crash_loop', 'rolled_back']);
-
-/** Whether the error is about what serves and over with a swap; any other is about the code, and over with a build. */
-export const isServingError = (error: LastError | null): boolean => error !== null && SERVING_ERRORS.has(error.code);
+/** The endpoint's last error as it is shown: the newer one of the two there can be. */
+export function lastErrorOf({
+  buildError,
+  servingError,
+}: Pick<EndpointRecord, 'buildError' | 'servingError'>): LastError | null {
+  if (buildError === null || servingError === null) return buildError ?? servingError;
+  return buildError.at < servingError.at ? servingError : buildError;
+}
 
 export const nextEndpointState = (state: EndpointState, event: EndpointEvent): EndpointState =>
   follow(ENDPOINT_TRANSITIONS, state, event);

@@ -28,7 +28,7 @@ export interface LifecycleOptions {
 }
 
 /** `bakeMs`: the setting applies when it is left out; 0: this deploy is never rolled back by itself. */
-export interface Trial {
+export interface BakeOptions {
   readonly bakeMs?: number | undefined;
 }
 
@@ -128,12 +128,12 @@ export class Lifecycle {
     return build;
   }
 
-  async deploy(id: string, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+  async deploy(id: string, { bakeMs = this.#bakeMs }: BakeOptions = {}): Promise<Deployed> {
     const options = { startedAt: performance.now(), bakeMs };
     return this.#inTurn(id, async () => this.#deployer.deploy(id, options));
   }
 
-  async rollback(id: string, generation?: number, { bakeMs = this.#bakeMs }: Trial = {}): Promise<Deployed> {
+  async rollback(id: string, generation?: number, { bakeMs = this.#bakeMs }: BakeOptions = {}): Promise<Deployed> {
     const options = { startedAt: performance.now(), bakeMs };
     return this.#inTurn(id, async () => this.#deployer.rollback(id, generation, options));
   }
@@ -153,13 +153,24 @@ export class Lifecycle {
       await this.#takeAway(id);
       await this.#routing.remove(id, null);
       await this.#drained(id);
-      this.#store.deleteEndpoint(id);
+      await this.#deleteFromStore(id);
       // Before anything is awaited: from now on another endpoint can have this id.
       this.#bakes.forget(id);
+      this.#drains.forget(id);
       this.#journal.tellDeleted(record);
       await this.#compiler.removeProject(id);
     });
     this.#pruning.request();
+  }
+
+  /** An endpoint that cannot be deleted, because the disk is full, is still there: its route comes back. */
+  async #deleteFromStore(id: string): Promise<void> {
+    try {
+      this.#store.deleteEndpoint(id);
+    } catch (error) {
+      await this.#routing.refresh(this.#journal.endpoint(id));
+      throw error;
+    }
   }
 
   /** @throws AdminError `endpoint_not_found` at once, `endpoint_deleted` when it went while the call waited */

@@ -75,10 +75,10 @@ function correct(journal: Journal, record: EndpointRecord, found: Found | null):
 function correction(record: EndpointRecord, found: Found | null, now: number): EndpointChange | null {
   const state = stateOf(record, found);
   if (found !== null && found.kind !== 'ready') {
-    return { state, lastError: { code: 'load_failed', message: ERRORS[found.kind], at: now } };
+    return { state, servingError: { code: 'load_failed', message: ERRORS[found.kind], at: now } };
   }
   const wasLoadError = record.state === 'error' && state === 'loaded';
-  if (wasLoadError) return { state, lastError: null };
+  if (wasLoadError) return { state, servingError: null };
   return state === record.state ? null : { state };
 }
 

@@ -46,6 +46,7 @@ function mergeEndpoints(left: readonly EndpointFigures[], right: readonly Endpoi
 export const NO_FIGURES: ProcessFigures = {
   inFlight: 0,
   requestsTotal: 0,
+  faultsTotal: 0,
   librariesMapped: 0,
   workerThreads: { serving: 0, standby: 0 },
   generations: [],
@@ -62,6 +63,7 @@ export function addFigures(left: ProcessFigures, right: ProcessFigures): Process
   return {
     inFlight: left.inFlight + right.inFlight,
     requestsTotal: left.requestsTotal + right.requestsTotal,
+    faultsTotal: left.faultsTotal + right.faultsTotal,
     librariesMapped: left.librariesMapped + right.librariesMapped,
     workerThreads: {
       serving: left.workerThreads.serving + right.workerThreads.serving,
@@ -82,6 +84,7 @@ export function countersOf(figures: ProcessFigures): ProcessFigures {
   return {
     ...NO_FIGURES,
     requestsTotal: figures.requestsTotal,
+    faultsTotal: figures.faultsTotal,
     endpoints: figures.endpoints.map(endpoint => ({ ...endpoint, inFlight: 0, queueLength: 0, ...sumHeapBytes([]) })),
     unrouted: figures.unrouted,
     connectionsClosed: figures.connectionsClosed,

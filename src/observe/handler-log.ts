@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { LIMITS } from '../config.ts';
 import type { FaultReport } from '../protocol/control.ts';
 import type { HandlerLogLevel } from '../protocol/guard.ts';
@@ -19,33 +18,79 @@ export interface HandlerLogEntry {
 
 /** Longest message that is kept, in UTF-16 units. */
 const MESSAGE_LENGTH_MAX = 16_384;
+const UNIT_BYTES = 2;
+/** What an entry occupies beside its texts and its trace, about; backtraces are shared by all that are equal. */
+const ENTRY_BYTES = 200;
+const OFFSET_BYTES = 8;
 
-/** The recent log lines of every endpoint, in memory, and those who follow them. */
-export class HandlerLogs {
-  readonly #entries = new Map<string, HandlerLogEntry[]>();
-  readonly #followers = new EventEmitter().setMaxListeners(0);
+type Listener = (entry: HandlerLogEntry) => void;
 
-  append(endpoint: string, entry: HandlerLogEntry): void {
-    const kept = { ...entry, message: entry.message.slice(0, MESSAGE_LENGTH_MAX) };
-    const entries = this.#entries.get(endpoint) ?? [];
-    this.#entries.set(endpoint, entries);
-    entries.push(kept);
-    if (entries.length > LIMITS.logLinesKept) entries.shift();
-    this.#followers.emit(endpoint, kept);
+/** The recent log lines of one endpoint, and those who follow them. */
+export class HandlerLog {
+  readonly #entries: HandlerLogEntry[] = [];
+  #bytes = 0;
+  readonly #followers = new Set<Listener>();
+
+  append(entry: HandlerLogEntry): void {
+    const kept = shortened(entry);
+    this.#entries.push(kept);
+    this.#bytes += bytesOf(kept);
+    while (this.#entries.length > LIMITS.logLinesKept || this.#bytes > LIMITS.logLineBytesKept) this.#dropOldest();
+    for (const follow of this.#followers) follow(kept);
   }
 
   /** Oldest first. */
-  recent(endpoint: string, limit: number = LIMITS.logLinesKept): readonly HandlerLogEntry[] {
-    return (this.#entries.get(endpoint) ?? []).slice(-limit);
+  recent(limit: number = LIMITS.logLinesKept): readonly HandlerLogEntry[] {
+    return this.#entries.slice(-limit);
   }
 
   /** @returns a function that ends the following. */
-  follow(endpoint: string, listener: (entry: HandlerLogEntry) => void): () => void {
-    this.#followers.on(endpoint, listener);
-    return () => this.#followers.off(endpoint, listener);
+  follow(listener: Listener): () => void {
+    this.#followers.add(listener);
+    return () => this.#followers.delete(listener);
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#entries.shift();
+    this.#bytes -= oldest === undefined ? 0 : bytesOf(oldest);
+  }
+}
+
+function shortened(entry: HandlerLogEntry): HandlerLogEntry {
+  const { message, fault } = entry;
+  const told = fault?.message ?? null;
+  const shortFault = fault === null || told === null ? fault : { ...fault, message: shortText(told) };
+  return { ...entry, message: shortText(message), fault: shortFault };
+}
+
+/** A copy: part of a text would keep all of it in memory. */
+function shortText(text: string): string {
+  return text.length > MESSAGE_LENGTH_MAX ? Buffer.from(text.slice(0, MESSAGE_LENGTH_MAX)).toString() : text;
+}
+
+function bytesOf({ message, fault }: HandlerLogEntry): number {
+  const units = message.length + (fault?.message?.length ?? 0);
+  return ENTRY_BYTES + UNIT_BYTES * units + OFFSET_BYTES * (fault?.trace.length ?? 0);
+}
+
+/** The logs of the endpoints there are, in memory. */
+export class HandlerLogs {
+  readonly #logs = new Map<string, HandlerLog>();
+
+  /** The endpoint was created, or is there since an earlier run. */
+  open(endpoint: string): void {
+    this.#logs.set(endpoint, new HandlerLog());
+  }
+
+  /**
+   * null: there is no such endpoint, and what is still told of it is kept nowhere. Who has something to tell later asks
+   * now: by then there may be another endpoint of this name.
+   */
+  of(endpoint: string): HandlerLog | null {
+    return this.#logs.get(endpoint) ?? null;
   }
 
   forget(endpoint: string): void {
-    this.#entries.delete(endpoint);
+    this.#logs.delete(endpoint);
   }
 }

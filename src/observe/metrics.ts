@@ -1,22 +1,17 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ProcessFigures } from '../protocol/control.ts';
-import type { EndpointState, GenerationState } from '../store/records.ts';
+import type { Store } from '../store/records.ts';
 import type { EventBus, TimedEvent } from './events.ts';
 import { figureMetrics } from './figure-metrics.ts';
 import { METRIC_PREFIX } from './metric-prefix.ts';
 
-/** How many endpoints and generations there are in each state. */
-export interface StateCounts {
-  readonly endpoints: Readonly<Record<EndpointState, number>>;
-  readonly generations: Readonly<Record<GenerationState, number>>;
-}
-
 export interface MetricsOptions {
   readonly events: EventBus;
-  readonly counts: () => StateCounts;
+  readonly store: Pick<Store, 'endpointCounts' | 'generationCounts'>;
   readonly figures: () => Promise<ProcessFigures>;
 }
 
+const SWAP_OUTCOMES = ['swapped', 'rolled_back', 'failed'] as const;
 const SWAP_BUCKETS_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const DRAIN_BUCKETS_SECONDS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const COMPILE_BUCKETS_SECONDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300];
@@ -48,12 +43,12 @@ export class Metrics {
     COMPILE_BUCKETS_SECONDS,
   );
 
-  constructor(options: MetricsOptions) {
-    this.#figures = options.figures;
-    this.#stateGauge('endpoints', 'Endpoints, by state.', () => options.counts().endpoints);
-    this.#stateGauge('generations', 'Generations, by state.', () => options.counts().generations);
+  constructor({ events, store, figures }: MetricsOptions) {
+    this.#figures = figures;
+    this.#stateGauge('endpoints', 'Endpoints, by state.', () => store.endpointCounts());
+    this.#stateGauge('generations', 'Generations, by state.', () => store.generationCounts());
     collectDefaultMetrics({ register: this.#registry });
-    options.events.subscribe(event => this.#count(event));
+    events.subscribe(event => this.#count(event));
   }
 
   async text(): Promise<string> {
@@ -63,20 +58,30 @@ export class Metrics {
 
   #count(event: TimedEvent): void {
     if (event.type === 'swap') {
-      const outcome = event.cause === 'automatic_rollback' ? 'rolled_back' : 'swapped';
-      this.#swaps.inc({ endpoint: event.endpoint, outcome });
+      this.#countSwap(event.endpoint, event.cause === 'automatic_rollback' ? 'rolled_back' : 'swapped');
       this.#swapDuration.observe(event.swapMs / 1_000);
     } else if (event.type === 'swap_failed') {
-      this.#swaps.inc({ endpoint: event.endpoint, outcome: 'failed' });
+      this.#countSwap(event.endpoint, 'failed');
     } else if (event.type === 'crash_loop') {
       this.#crashLoops.inc({ endpoint: event.endpoint });
     } else if (event.type === 'generation' && event.drainMs !== null) {
       this.#drainDuration.observe(event.drainMs / 1_000);
     } else if (event.type === 'process' && event.state === 'ended' && event.reason !== null) {
       this.#restarts.inc({ reason: event.reason });
+    } else if (event.type === 'endpoint' && event.change === 'deleted') {
+      this.#forget(event.endpoint);
     } else {
       this.#countBuild(event);
     }
+  }
+
+  #forget(endpoint: string): void {
+    this.#crashLoops.remove({ endpoint });
+    for (const outcome of SWAP_OUTCOMES) this.#swaps.remove({ endpoint, outcome });
+  }
+
+  #countSwap(endpoint: string, outcome: (typeof SWAP_OUTCOMES)[number]): void {
+    this.#swaps.inc({ endpoint, outcome });
   }
 
   #countBuild(event: TimedEvent): void {

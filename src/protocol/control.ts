@@ -55,7 +55,6 @@ export type DataPlaneSettings = Pick<
   | 'keepAliveSecs'
   | 'handlerLogLinesMax'
   | 'accessLog'
-  | 'logLevel'
 > & {
   /** `DATA_DIR/images`: private copies of artifacts live here between copy and unlink. */
   readonly imagesDir: string;
@@ -130,7 +129,6 @@ export type GatewayEvent =
   /** Before an image is bound, so that a bind that kills the process has a name. */
   | { readonly kind: 'binding'; readonly endpoint: string; readonly generation: number }
   | { readonly kind: 'bound'; readonly endpoint: string; readonly generation: number }
-  | { readonly kind: 'draining'; readonly endpoint: string; readonly generation: number; readonly at: number }
   /** The last image of the generation is unmapped in this process. */
   | {
       readonly kind: 'retired';
@@ -174,7 +172,7 @@ export type GatewayEvent =
  */
 export type ReplaceReason = 'suspect' | 'interrupts';
 
-/** A fault for the log: `message` and `location` come from a panic only. */
+/** A fault for the log. `message`: what a panic said, and where, or words for a fault that its kind does not tell; else null. */
 export type FaultReport = Fault & { readonly message: string | null };
 
 export interface RequestLogLine extends HandlerLogLine {
@@ -199,6 +197,8 @@ export interface AccessLogLine {
 export interface ProcessFigures {
   readonly inFlight: number;
   readonly requestsTotal: number;
+  /** Of all endpoints, also those that are deleted by now. */
+  readonly faultsTotal: number;
   readonly librariesMapped: number;
   readonly workerThreads: { readonly serving: number; readonly standby: number };
   readonly generations: readonly GenerationFigures[];

@@ -37,6 +37,7 @@ export class Deployment {
   readonly #endpoints = new Map<string, Endpoint>();
   #pools: PoolFactory | null = null;
   #ending = false;
+  #faults = 0;
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -47,7 +48,7 @@ export class Deployment {
       keeper: this.#keeper,
       crashLoopFaults,
       poolFactory: () => this.#pools,
-      emit: options.emit,
+      emit: event => this.#emit(event),
     };
   }
 
@@ -57,6 +58,11 @@ export class Deployment {
 
   get threadsUsed(): number {
     return this.#keeper.threadsUsed;
+  }
+
+  /** Of all generations there have been. */
+  get faultsTotal(): number {
+    return this.#faults;
   }
 
   get poolFactory(): PoolFactory | null {
@@ -192,8 +198,6 @@ export class Deployment {
   }
 
   #drain(endpoint: Endpoint, generation: Generation, timeoutMs: number): void {
-    const { clock, emit } = this.#options;
-    emit({ kind: 'draining', endpoint: endpoint.id, generation: generation.number, at: clock.wallMs() });
     endpoint.draining.set(generation, this.#untilRetired(endpoint, generation, timeoutMs));
   }
 
@@ -202,6 +206,12 @@ export class Deployment {
     endpoint.draining.delete(generation);
     this.#options.emit({ kind: 'retired', endpoint: endpoint.id, generation: generation.number, ...report });
     this.#dropIfGone(endpoint);
+  }
+
+  /** Faults are counted here: on the way to the supervisor some may be dropped. */
+  #emit(event: GatewayEvent): void {
+    if (event.kind === 'fault') this.#faults += 1;
+    this.#options.emit(event);
   }
 
   #newGeneration(endpoint: Endpoint, spec: EndpointSpec, generation: GenerationSpec, ahead = false): Generation {

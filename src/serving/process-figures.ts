@@ -67,6 +67,7 @@ export function processFigures(deployment: Deployment, traffic: TrafficCounters)
   return {
     inFlight: generations.reduce((inFlight, generation) => inFlight + generation.inFlight, 0),
     requestsTotal: traffic.requestsTotal,
+    faultsTotal: deployment.faultsTotal,
     librariesMapped: pools.librariesMapped - imagesPrepared,
     workerThreads: { serving: deployment.threadsUsed, standby: pools.standbyThreads },
     generations,

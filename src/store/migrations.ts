@@ -72,7 +72,23 @@ const GENERATION_CAUSE = `
     CHECK (cause IN ('deploy', 'rollback', 'automatic_rollback', 'rebuild'));
 `;
 
-export const MIGRATIONS: readonly string[] = [ENDPOINTS_BUILDS_GENERATIONS, GENERATION_CAUSE];
+/** 3: endpoints are counted by their state without reading their source code, which lies before it in the row. */
+const ENDPOINTS_STATE = 'CREATE INDEX endpoints_state ON endpoints (state)';
+
+/** 4: a failed build takes the place of no other error, so that a good one after it brings that back. */
+const TWO_ERRORS = `
+  ALTER TABLE endpoints RENAME COLUMN last_error TO build_error;
+  ALTER TABLE endpoints ADD COLUMN serving_error TEXT;
+  UPDATE endpoints SET serving_error = build_error, build_error = NULL
+    WHERE json_valid(build_error) AND build_error ->> 'code' IN ('load_failed', 'crash_loop', 'rolled_back');
+`;
+
+export const MIGRATIONS: readonly string[] = [
+  ENDPOINTS_BUILDS_GENERATIONS,
+  GENERATION_CAUSE,
+  ENDPOINTS_STATE,
+  TWO_ERRORS,
+];
 
 export function schemaVersion(database: DatabaseSync): number {
   return Number(database.prepare('PRAGMA user_version').get()?.['user_version']);

@@ -35,7 +35,10 @@ export interface EndpointRecord {
   readonly generation: number | null;
   /** Latest good build. */
   readonly buildId: string | null;
-  readonly lastError: LastError | null;
+  /** The last build has failed; null: it has not. Over with a good build. */
+  readonly buildError: LastError | null;
+  /** Why nothing serves that should, or why something else does. Over with the next swap, whatever is built meanwhile. */
+  readonly servingError: LastError | null;
   /** null: the gateway's setting. */
   readonly timeoutMs: number | null;
   readonly drainTimeoutMs: number | null;
@@ -130,6 +133,10 @@ export interface Store {
   /** Newest first. */
   generations(endpointId: string, limit?: number): readonly GenerationRecord[];
   changeGeneration(endpointId: string, generation: number, change: GenerationChange): GenerationRecord;
+  /** How many endpoints there are in each state. */
+  endpointCounts(): Readonly<Record<EndpointState, number>>;
+  /** How many generations, of all endpoints, there are in each state. */
+  generationCounts(): Readonly<Record<GenerationState, number>>;
   /** Every generation in one of these states, of all endpoints. */
   generationsInState(states: readonly GenerationState[]): readonly GenerationRecord[];
 

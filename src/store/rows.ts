@@ -65,6 +65,8 @@ const text = (row: Row, column: string): string => String(row[column]);
 const number = (row: Row, column: string): number => Number(row[column]);
 const orNull = <T>(read: (row: Row, column: string) => T, row: Row, column: string): T | null =>
   row[column] === null ? null : read(row, column);
+const readLastError = (row: Row, column: string): LastError => readJson(lastErrorSchema, row, column);
+const writeOrNull = (value: object | null): string | null => (value === null ? null : JSON.stringify(value));
 
 export function readEndpoint(row: Row): EndpointRecord {
   return {
@@ -79,7 +81,8 @@ export function readEndpoint(row: Row): EndpointRecord {
     state: text(row, 'state') as EndpointState,
     generation: orNull(number, row, 'generation'),
     buildId: orNull(text, row, 'build_id'),
-    lastError: row['last_error'] === null ? null : readJson(lastErrorSchema, row, 'last_error'),
+    buildError: orNull(readLastError, row, 'build_error'),
+    servingError: orNull(readLastError, row, 'serving_error'),
     timeoutMs: orNull(number, row, 'timeout_ms'),
     drainTimeoutMs: orNull(number, row, 'drain_timeout_ms'),
     threads: orNull(number, row, 'threads'),
@@ -102,7 +105,8 @@ export function writeEndpoint(endpoint: EndpointRecord): Parameters {
     state: endpoint.state,
     generation: endpoint.generation,
     build_id: endpoint.buildId,
-    last_error: endpoint.lastError === null ? null : JSON.stringify(endpoint.lastError),
+    build_error: writeOrNull(endpoint.buildError),
+    serving_error: writeOrNull(endpoint.servingError),
     timeout_ms: endpoint.timeoutMs,
     drain_timeout_ms: endpoint.drainTimeoutMs,
     threads: endpoint.threads,
@@ -156,6 +160,12 @@ export function readGeneration(row: Row): GenerationRecord {
     drainingSince: orNull(number, row, 'draining_since'),
     retiredAt: orNull(number, row, 'retired_at'),
   };
+}
+
+/** Rows of a state and how often it occurs; `none` has every state, for those that do not occur. */
+export function readCounts<State extends string>(none: Record<State, number>, rows: Row[]): Record<State, number> {
+  const counts = rows.map(row => [text(row, 'state'), number(row, 'count')]);
+  return { ...none, ...(Object.fromEntries(counts) as Partial<Record<State, number>>) };
 }
 
 export function writeGeneration(generation: GenerationRecord): Parameters {

@@ -1,7 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AdminError } from '../errors.ts';
 import { openDatabase } from './database.ts';
-import { readBuild, readEndpoint, readGeneration, writeBuild, writeEndpoint, writeGeneration } from './rows.ts';
+import {
+  readBuild,
+  readCounts,
+  readEndpoint,
+  readGeneration,
+  writeBuild,
+  writeEndpoint,
+  writeGeneration,
+} from './rows.ts';
 import { prepareStatements, type Statements } from './statements.ts';
 import { asStorageError, isPrimaryKeyTaken, isUniqueTaken } from './storage-error.ts';
 import type {
@@ -61,7 +69,8 @@ class SqliteStore implements Store {
       state: 'created',
       generation: null,
       buildId: null,
-      lastError: null,
+      buildError: null,
+      servingError: null,
       createdAt: now,
       updatedAt: now,
     };
@@ -148,6 +157,22 @@ class SqliteStore implements Store {
     const record = { ...before, ...change };
     this.#run(() => this.#statements.updateGeneration.run(writeGeneration(record)));
     return record;
+  }
+
+  endpointCounts(): Record<EndpointState, number> {
+    const none = { created: 0, compiled: 0, loaded: 0, draining: 0, error: 0 };
+    return readCounts(
+      none,
+      this.#run(() => this.#statements.endpointCounts.all()),
+    );
+  }
+
+  generationCounts(): Record<GenerationState, number> {
+    const none = { loading: 0, serving: 0, draining: 0, retired: 0, failed: 0 };
+    return readCounts(
+      none,
+      this.#run(() => this.#statements.generationCounts.all()),
+    );
   }
 
   generationsInState(states: readonly GenerationState[]): readonly GenerationRecord[] {

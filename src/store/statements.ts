@@ -14,7 +14,8 @@ const ENDPOINT_COLUMNS = [
   'state',
   'generation',
   'build_id',
-  'last_error',
+  'build_error',
+  'serving_error',
   'timeout_ms',
   'drain_timeout_ms',
   'threads',
@@ -52,6 +53,7 @@ const SQL = {
   endpoint: 'SELECT * FROM endpoints WHERE id = ?',
   endpoints: `SELECT * FROM endpoints
     WHERE id > :after AND (:state IS NULL OR state = :state) ORDER BY id LIMIT :limit`,
+  endpointCounts: 'SELECT state, COUNT(*) AS count FROM endpoints GROUP BY state',
   updateEndpoint: update('endpoints', ENDPOINT_COLUMNS, ['id']),
   deleteEndpoint: 'DELETE FROM endpoints WHERE id = ?',
 
@@ -68,6 +70,7 @@ const SQL = {
   generations: 'SELECT * FROM generations WHERE endpoint_id = ? ORDER BY generation DESC LIMIT ?',
   generationsInState: `SELECT * FROM generations
     WHERE state IN (SELECT value FROM json_each(?)) ORDER BY endpoint_id, generation`,
+  generationCounts: 'SELECT state, COUNT(*) AS count FROM generations GROUP BY state',
   updateGeneration: update('generations', GENERATION_COLUMNS, ['endpoint_id', 'generation']),
 
   // Failed generations are counted by themselves: ten failed deploys must not push out what a rollback goes back to.

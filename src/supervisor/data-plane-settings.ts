@@ -25,7 +25,6 @@ export function dataPlaneSettings(settings: Settings): DataPlaneSettings {
     keepAliveSecs: settings.keepAliveSecs,
     handlerLogLinesMax: settings.handlerLogLinesMax,
     accessLog: settings.accessLog,
-    logLevel: settings.logLevel,
     imagesDir: join(settings.dataDir, 'images'),
   };
 }

@@ -34,7 +34,6 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
     }
     case 'binding':
     case 'bound':
-    case 'draining':
     case 'retired':
       return undefined;
     case 'crash_loop':
@@ -46,17 +45,19 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
 function reportFault({ events, handlerLogs, backtraces }: GatewayEventSinks, event: EventOf<'fault'>): void {
   const { endpoint, generation, requestId, fault } = event;
   const at = Date.now();
+  const handlerLog = handlerLogs.of(endpoint);
   backtraces.trace(event, backtrace => {
     const message = faultText(fault, backtrace);
     events.publish({ type: 'fault', endpoint, generation, requestId, fault, backtrace, message });
-    handlerLogs.append(endpoint, { at, generation, requestId, level: 'error', message, fault, backtrace });
+    handlerLog?.append({ at, generation, requestId, level: 'error', message, fault, backtrace });
   });
 }
 
 function reportHandlerLog({ log, handlerLogs }: GatewayEventSinks, event: EventOf<'handler_log'>): void {
   const { endpoint, generation } = event;
+  const handlerLog = handlerLogs.of(endpoint);
   for (const { at, requestId, level, message } of event.lines) {
-    handlerLogs.append(endpoint, { at, generation, requestId, level, message, fault: null, backtrace: null });
+    handlerLog?.append({ at, generation, requestId, level, message, fault: null, backtrace: null });
     log[level]({ event: 'handler_log', endpoint, generation, request_id: requestId }, message);
   }
 }

@@ -1,5 +1,6 @@
 /** The wiring of the control plane, and the order in which it comes up. */
 import { mkdirSync, rmSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { createAdminApp } from '../admin/app.ts';
 import { keptKey } from '../admin/key.ts';
@@ -15,7 +16,6 @@ import { FigureLedger } from '../observe/figure-ledger.ts';
 import { HandlerLogs } from '../observe/handler-log.ts';
 import { createLog, type Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
-import { stateCounts } from '../observe/state-counts.ts';
 import type { ProcessFigures } from '../protocol/control.ts';
 import { lockDataDirectory } from '../store/data-directory.ts';
 import type { BuildRecord, Store } from '../store/records.ts';
@@ -38,6 +38,7 @@ export interface SupervisorOptions {
   readonly gatewayCommand: readonly string[];
 }
 
+const STDOUT = 1;
 const CRATES_DIR = fileURLToPath(new URL('../../crates', import.meta.url));
 
 /** What watches and is told, and needs nothing else. */
@@ -54,6 +55,7 @@ interface ControlPlane extends Observers {
   readonly fleet: Fleet;
   readonly lifecycle: Lifecycle;
   readonly guard: GuardSource;
+  readonly backtraces: Backtraces;
 }
 
 /**
@@ -70,11 +72,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
   const gatewaySocket = await ListeningSocket.open(settings.host, settings.gatewayPort);
   const adminSocket = await ListeningSocket.open(settings.adminHost, settings.adminPort);
   const plane = createControlPlane(options, observers, store, gatewaySocket);
-  const { log, fleet, compiler } = plane;
+  const { log, fleet, compiler, backtraces } = plane;
 
-  const shutdown = new Shutdown({ log, exit: status => process.exit(status) });
+  const shutdown = new Shutdown({ log, exit: status => exit(status, backtraces) });
   shutdown.add('public socket', () => gatewaySocket.close());
   shutdown.add('gateway processes', () => fleet.shutdown());
+  shutdown.add('faults', () => backtraces.close());
   shutdown.add('builds', () => compiler.close());
   shutdown.listen();
 
@@ -91,8 +94,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<void>
   void workInBackground(plane, { isNew, outdated });
 }
 
+/** A second signal leaves out the steps of an orderly end; what faults wait for would be lost with it. */
+function exit(status: number, backtraces: Backtraces): never {
+  backtraces.close();
+  process.exit(status);
+}
+
 function createObservers({ settings, unknownVariables }: SupervisorOptions): Observers {
-  const log = createLog({ level: settings.logLevel, terminal: process.stdout.isTTY });
+  const log = createLog({ level: settings.logLevel, terminal: isatty(STDOUT) });
   for (const variable of unknownVariables) {
     log.warn({ event: 'unknown_variable', variable }, `${variable} is no setting of this version`);
   }
@@ -100,7 +109,9 @@ function createObservers({ settings, unknownVariables }: SupervisorOptions): Obs
   const observers = { log, events: new EventBus(), handlerLogs: new HandlerLogs(), figures: new FigureLedger() };
   logEvents(observers.events, log);
   observers.events.subscribe(event => {
-    if (event.type !== 'endpoint' || event.change !== 'deleted') return;
+    if (event.type !== 'endpoint') return;
+    if (event.change === 'created') observers.handlerLogs.open(event.endpoint);
+    if (event.change !== 'deleted') return;
     observers.handlerLogs.forget(event.endpoint);
     observers.figures.forget(event.endpoint);
   });
@@ -146,7 +157,7 @@ function createControlPlane(
     defaults: endpointDefaults(settings),
     bakeMs: settings.bakeSecs * 1_000,
   });
-  return { ...observers, store, compiler, fleet, lifecycle, guard };
+  return { ...observers, store, compiler, fleet, lifecycle, guard, backtraces };
 }
 
 function createBacktraces(store: Store, compiler: Compiler, events: EventBus): Backtraces {
@@ -171,9 +182,10 @@ function reportProgress(events: EventBus, { endpointId, phase, crate }: CompileP
 
 /** @returns builds of an older ABI, which serve only once they are built again. */
 async function startDataPlane(settings: Settings, plane: ControlPlane): Promise<readonly BuildRecord[]> {
-  const { lifecycle, fleet, guard, log } = plane;
+  const { lifecycle, fleet, guard, log, handlerLogs } = plane;
   emptyFolder(dataPlaneSettings(settings).imagesDir);
   const { endpoints, outdated } = await lifecycle.recover();
+  for (const { id } of endpoints) handlerLogs.open(id);
   if (endpoints.some(({ serving }) => serving !== null)) await buildGuard(guard, log);
   await fleet.start(endpoints, lifecycle.listener);
   return outdated;
@@ -186,11 +198,11 @@ function emptyFolder(path: string): void {
 }
 
 /** One that is lost counts as draining: it takes nothing new, and will be gone in a moment. */
-const processView = ({ process: { pid }, state, since, faults }: Member): ProcessView => ({
+const processView = ({ process: { pid }, state, since, figures }: Member): ProcessView => ({
   pid,
   state: state === 'lost' ? 'draining' : state,
   since,
-  faults,
+  faults: figures?.faultsTotal ?? 0,
 });
 
 function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlane, key: string): AdminParts {
@@ -203,8 +215,9 @@ function adminParts({ settings, version }: SupervisorOptions, plane: ControlPlan
     canServe: () => fleet.canServe(),
     processes: () => fleet.members.map(processView),
     figures: freshFigures,
+    lastMemory: () => figures.memoryBytes(),
   };
-  const metrics = new Metrics({ events, counts: () => stateCounts(store), figures: freshFigures });
+  const metrics = new Metrics({ events, store, figures: freshFigures });
   const allowedHosts = [settings.adminHost, ...settings.adminAllowedHosts];
   const startedAt = Date.now();
   return { store, lifecycle, dataPlane, events, handlerLogs, metrics, log, key, allowedHosts, version, startedAt };

@@ -83,7 +83,7 @@ test('answers are what the document says', async () => {
   const document = await documentOf(admin);
   await admin.plane.create('seen');
   await admin.plane.deploy('seen', 'one');
-  admin.handlerLogs.append('seen', {
+  admin.handlerLogs.of('seen')?.append({
     at: Date.now(),
     generation: 1,
     requestId: null,

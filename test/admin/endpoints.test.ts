@@ -5,6 +5,7 @@ import { NO_FIGURES } from '../../src/observe/figures.ts';
 import { serveAdmin, stopAdmin } from '../../src/supervisor/admin-server.ts';
 import { ListeningSocket } from '../../src/supervisor/listening-socket.ts';
 import { KEY, TestAdmin } from '../support/admin.ts';
+import { endpointFigures } from '../support/endpoint-figures.ts';
 import { eventually } from '../support/eventually.ts';
 
 test('a new endpoint is answered with every field, defaults included', async () => {
@@ -127,6 +128,24 @@ test('a compile that is not waited for answers 202 at once', async () => {
   resolve();
   await built;
   assert.equal(admin.plane.state('a'), 'compiled');
+});
+
+test('an endpoint is read with the memory of the last poll: no process is asked for it', async () => {
+  await using admin = await TestAdmin.open();
+  await admin.plane.create('a');
+  const { plane } = admin;
+  admin.figures = { ...NO_FIGURES, endpoints: [endpointFigures({ memoryBytes: 4_096 })] };
+  const [listed] = (await admin.call('GET', '/endpoints')).data as unknown as Record<string, unknown>[];
+  const { data: read } = await admin.call('GET', '/endpoints/a');
+  const { data: changed } = await admin.call('PUT', '/endpoints/a', { name: 'b' });
+  assert.deepEqual(
+    [listed, read, changed].map(one => one?.['memory_bytes']),
+    [4_096, 4_096, 4_096],
+  );
+  assert.equal(admin.polls, 0);
+  await plane.deploy('a', 'one');
+  await admin.call('POST', '/endpoints/a/undeploy');
+  assert.equal(admin.polls, 1, 'what an undeploy has freed is looked at anew');
 });
 
 test('generations are listed newest first, with what live processes count', async () => {

@@ -4,6 +4,7 @@ import { FigureLedger } from '../../src/observe/figure-ledger.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';
 import { DURATION_BUCKETS_SECONDS, type EndpointFigures, type ProcessFigures } from '../../src/protocol/control.ts';
 import { TestAdmin } from '../support/admin.ts';
+import { eventually } from '../support/eventually.ts';
 
 const counts = DURATION_BUCKETS_SECONDS.map(() => 0);
 
@@ -94,6 +95,24 @@ test('every metric of the contract is there, with its labels and values', async 
   assert.equal(new Set(families).size, families.length, 'no family is given twice');
 });
 
+test('a scrape and the stats count each table once, and read none of their rows', async () => {
+  await using admin = await TestAdmin.open();
+  const { store } = admin.plane;
+  const counted: string[] = [];
+  for (const count of ['endpointCounts', 'generationCounts'] as const) {
+    const original = store[count].bind(store) as () => never;
+    store[count] = () => {
+      counted.push(count);
+      return original();
+    };
+  }
+  store.endpoints = store.generationsInState = () => assert.fail('rows are read');
+  assert.equal((await admin.send('/metrics')).status, 200);
+  assert.deepEqual(counted.splice(0).toSorted(), ['endpointCounts', 'generationCounts']);
+  assert.equal((await admin.call('GET', '/stats')).status, 200);
+  assert.deepEqual(counted, ['endpointCounts']);
+});
+
 test('counters survive the end of a process, gauges go with it', () => {
   const ledger = new FigureLedger();
   ledger.update(1, FIGURES);
@@ -109,4 +128,40 @@ test('counters survive the end of a process, gauges go with it', () => {
   assert.equal(ledger.total().requestsTotal, 32, 'its last word counts, not the figures before it');
   ledger.forget('a');
   assert.deepEqual(ledger.total().endpoints, []);
+});
+
+test('a deleted endpoint takes its series with it', async () => {
+  await using admin = await TestAdmin.open();
+  const { plane } = admin;
+  const series = async (): Promise<string[]> => {
+    const lines = (await (await admin.send('/metrics')).text()).split('\n');
+    return lines.filter(line => line.includes('endpoint="a"')).map(line => line.replace(/ .*/, ''));
+  };
+  await plane.create('a');
+  for (const code of ['one', 'two']) await plane.deploy('a', code);
+  plane.dataPlane.prepareOutcomes = [{ ok: false, code: 'init_failed', message: 'no' }];
+  await assert.rejects(plane.deploy('a', 'three'));
+  plane.lifecycle.listener.crashLooped('a', 2, 20);
+  await eventually('it is rolled back', () => plane.served('a') === 'one');
+  await plane.lifecycle.remove('a');
+  assert.deepEqual(await series(), []);
+});
+
+test('a process that ends after an endpoint was deleted brings nothing of it back', () => {
+  const ledger = new FigureLedger();
+  const other = endpointFigures({ endpoint: 'b' });
+  const figures = { ...FIGURES, endpoints: [endpointFigures(), other] };
+  for (const process of [1, 2, 3]) ledger.update(process, figures);
+  ledger.forget('a');
+  const endpoints = (): string[] => ledger.total().endpoints.map(({ endpoint }) => endpoint);
+  assert.deepEqual(endpoints(), ['b']);
+  assert.deepEqual([...ledger.memoryBytes().keys()], ['b']);
+  ledger.end(1, null);
+  ledger.end(2, figures);
+  assert.deepEqual(endpoints(), ['b']);
+  // One of that name has come since, and its counters are worth keeping.
+  ledger.update(3, figures);
+  ledger.end(3, null);
+  assert.deepEqual(endpoints(), ['b', 'a']);
+  assert.equal(ledger.total().endpoints[1]?.panics, 4);
 });

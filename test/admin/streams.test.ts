@@ -44,8 +44,8 @@ const BACKTRACE = [{ function: 'handler_a::handle', file: 'src/lib.rs', line: 5,
 test('recent lines and faults are given, oldest first, as many as are asked for', async () => {
   await using admin = await TestAdmin.open();
   await admin.plane.create('a');
-  for (let index = 1; index <= 1_001; index += 1) admin.handlerLogs.append('a', entry(`line ${index}`));
-  admin.handlerLogs.append('a', entry('memory', { level: 'error', fault: FAULT, backtrace: BACKTRACE }));
+  for (let index = 1; index <= 1_001; index += 1) admin.handlerLogs.of('a')?.append(entry(`line ${index}`));
+  admin.handlerLogs.of('a')?.append(entry('memory', { level: 'error', fault: FAULT, backtrace: BACKTRACE }));
   const all = (await admin.call('GET', '/endpoints/a/logs')).data as unknown as Record<string, unknown>[];
   assert.equal(all.length, 1_000);
   assert.equal(all[0]?.['message'], 'line 3');
@@ -64,11 +64,11 @@ test('recent lines and faults are given, oldest first, as many as are asked for'
 
 test('followed logs begin with the recent lines and go on with new ones', async () => {
   await using admin = await TestAdmin.open();
-  await admin.plane.create('a');
-  admin.handlerLogs.append('a', entry('before'));
+  for (const id of ['a', 'b']) await admin.plane.create(id);
+  admin.handlerLogs.of('a')?.append(entry('before'));
   const response = await admin.send('/api/endpoints/a/logs?follow=true');
-  admin.handlerLogs.append('b', entry('of another'));
-  admin.handlerLogs.append('a', entry('after'));
+  admin.handlerLogs.of('b')?.append(entry('of another'));
+  admin.handlerLogs.of('a')?.append(entry('after'));
   const text = await readUntil(response, /"after"/);
   assert.match(text, /event: log\ndata: \{"at":"2023-11-14T22:13:20\.000Z".*"before".*\n\nevent: log\n.*"after"/s);
   assert.doesNotMatch(text, /of another/);

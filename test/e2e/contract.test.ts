@@ -93,8 +93,13 @@ test('stats have the fields of the contract', async () => {
   ]) {
     assert.ok(field in stats, field);
   }
-  const [process] = stats['processes'] as ApiData[];
-  assert.deepEqual(Object.keys(process ?? {}).toSorted(), ['faults', 'pid', 'since', 'state']);
+  const processes = stats['processes'] as ApiData[];
+  assert.deepEqual(Object.keys(processes[0] ?? {}).toSorted(), ['faults', 'pid', 'since', 'state']);
+  assert.equal(
+    processes.reduce((sum, { faults }) => sum + Number(faults), 0),
+    2,
+    'a panic and a memory fault',
+  );
 });
 
 test('health and metrics need no key; everything else under /api/ does', async () => {

@@ -6,12 +6,12 @@ import type { LastError } from '../../src/store/records.ts';
 import { ControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
-describe('a generation on trial', () => {
-  const trial = { generation: 7, before: 6, bakeMs: 100 };
+describe('a generation that bakes', () => {
+  const bake = { generation: 7, before: 6, bakeMs: 100 };
 
   test('is what the one before is gone back to for, until its time is over', () => {
     const bakes = new Bakes();
-    bakes.begin('a', trial, 1_000);
+    bakes.begin('a', bake, 1_000);
     assert.equal(bakes.crashLooped('a', 7, 1_100)?.before, 6);
     assert.equal(bakes.crashLooped('a', 7, 1_101), null);
     assert.equal(bakes.crashLooped('a', 6, 1_050), null, 'another generation');
@@ -21,28 +21,28 @@ describe('a generation on trial', () => {
   test('is none without a time, or without one before it', () => {
     for (const change of [{ bakeMs: 0 }, { before: null }]) {
       const bakes = new Bakes();
-      bakes.begin('a', trial, 0);
-      bakes.begin('a', { ...trial, generation: 8, ...change }, 0);
+      bakes.begin('a', bake, 0);
+      bakes.begin('a', { ...bake, generation: 8, ...change }, 0);
       assert.equal(bakes.crashLooped('a', 8, 0), null);
-      assert.equal(bakes.crashLooped('a', 7, 0), null, 'the trial before is over too');
+      assert.equal(bakes.crashLooped('a', 7, 0), null, 'nor does the one before any longer');
     }
   });
 
   test('goes back to none that was in a crash loop itself', () => {
     const bakes = new Bakes();
-    bakes.begin('a', trial, 0);
+    bakes.begin('a', bake, 0);
     bakes.crashLooped('a', 6, 0);
     assert.equal(bakes.crashLooped('a', 7, 1), null);
   });
 
   test('is forgotten with its endpoint, whose numbers begin anew', () => {
     const bakes = new Bakes();
-    bakes.begin('a', trial, 0);
+    bakes.begin('a', bake, 0);
     bakes.crashLooped('a', 6, 0);
     bakes.forget('a');
     assert.equal(bakes.crashLooped('a', 7, 1), null);
     bakes.forget('a');
-    bakes.begin('a', trial, 0);
+    bakes.begin('a', bake, 0);
     assert.equal(bakes.crashLooped('a', 7, 1)?.before, 6);
   });
 });
@@ -52,7 +52,7 @@ function crashLoop(plane: ControlPlane, generation: number): void {
   plane.lifecycle.listener.crashLooped('a', generation, 20);
 }
 
-const lastError = (plane: ControlPlane): LastError | null | undefined => plane.store.endpoint('a')?.lastError;
+const lastError = (plane: ControlPlane): LastError | null | undefined => plane.lastError('a');
 
 /** What was told of this kind, without its time. */
 const seen = (plane: ControlPlane, type: string): object[] =>
@@ -66,8 +66,8 @@ async function deployed(...codes: string[]): Promise<ControlPlane> {
   return plane;
 }
 
-/** Deploys code that is on no trial. */
-async function deployUntried(plane: ControlPlane, code: string): Promise<void> {
+/** Deploys code that does not bake. */
+async function deployUnbaked(plane: ControlPlane, code: string): Promise<void> {
   await plane.lifecycle.change('a', { code });
   await plane.lifecycle.compile('a');
   await plane.lifecycle.deploy('a', { bakeMs: 0 });
@@ -119,7 +119,7 @@ describe('a crash loop with nothing to go back to', () => {
   test('stays in error, whatever processes report, until a deploy, a rollback or an undeploy', async () => {
     for (const mend of ['deploy', 'rollback', 'undeploy'] as const) {
       await using plane = await deployed('one');
-      await deployUntried(plane, 'two');
+      await deployUnbaked(plane, 'two');
       plane.lifecycle.listener.endpointFailed('a', 2, { code: 'open_failed', message: 'no memory' });
       const spec = plane.dataPlane.routed.get('a');
       assert.ok(spec);
@@ -135,6 +135,25 @@ describe('a crash loop with nothing to go back to', () => {
       assert.equal(plane.served('a'), { deploy: 'two', rollback: 'one', undeploy: undefined }[mend]);
       if (mend !== 'undeploy') assert.equal(lastError(plane), null);
     }
+  });
+
+  test('stays the reason for the error state when a build fails and a good one follows', async () => {
+    await using plane = await deployed('one');
+    plane.lifecycle.listener.endpointFailed('a', 1, { code: 'open_failed', message: 'no memory' });
+    const spec = plane.dataPlane.routed.get('a');
+    assert.ok(spec);
+    crashLoop(plane, 1);
+    await eventually('it is taken away', () => plane.served('a') === undefined);
+    await plane.lifecycle.change('a', { code: 'fail' });
+    await assert.rejects(plane.lifecycle.compile('a'), { code: 'compile_failed' });
+    assert.deepEqual([plane.state('a'), lastError(plane)?.code], ['error', 'compile_failed']);
+    plane.lifecycle.listener.started([spec], []);
+    assert.equal(plane.state('a'), 'error', 'a failed build does not let it be mended by what mends no crash loop');
+    await plane.lifecycle.change('a', { code: 'two' });
+    await plane.lifecycle.compile('a');
+    assert.deepEqual([plane.state('a'), lastError(plane)?.code], ['error', 'crash_loop']);
+    await plane.lifecycle.deploy('a');
+    assert.deepEqual([plane.state('a'), lastError(plane)], ['loaded', null]);
   });
 
   test('is tried again after a restart of the program', async () => {
@@ -211,7 +230,7 @@ describe('a crash loop soon after a deploy', () => {
     assert.equal(lastError(plane), null);
   });
 
-  test('is not ended so twice in a row: what is gone back to is on no trial', async () => {
+  test('is not ended so twice in a row: what is gone back to does not bake', async () => {
     await using plane = await deployed('one', 'two');
     crashLoop(plane, 2);
     await eventually('it is rolled back', () => plane.served('a') === 'one');
@@ -229,10 +248,10 @@ describe('a crash loop soon after a deploy', () => {
   });
 
   const KEPT: readonly [what: string, prepare: (plane: ControlPlane) => Promise<unknown>][] = [
-    ['was on no trial', async plane => deployUntried(plane, 'two')],
-    ['was a rollback on no trial', async plane => plane.lifecycle.rollback('a', 1, { bakeMs: 0 })],
+    ['did not bake', async plane => deployUnbaked(plane, 'two')],
+    ['was a rollback that did not bake', async plane => plane.lifecycle.rollback('a', 1, { bakeMs: 0 })],
     [
-      'came when its trial was over',
+      'had baked to the end',
       async plane => {
         await plane.lifecycle.change('a', { code: 'two' });
         await plane.lifecycle.compile('a');

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AdminError } from '../../src/errors.ts';
 import { ControlPlane, FakeDataPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -91,11 +90,11 @@ test('a failed build changes neither state nor what serves; the next good one cl
   await plane.lifecycle.change('a', { code: 'fail' });
   await assert.rejects(plane.lifecycle.compile('a'), { code: 'compile_failed' });
   assert.equal(plane.state('a'), 'loaded');
-  assert.equal(plane.store.endpoint('a')?.lastError?.code, 'compile_failed');
+  assert.equal(plane.lastError('a')?.code, 'compile_failed');
   assert.equal(plane.served('a'), 'one');
   await plane.lifecycle.change('a', { code: 'good' });
   await plane.lifecycle.compile('a');
-  assert.equal(plane.store.endpoint('a')?.lastError, null);
+  assert.equal(plane.lastError('a'), null);
 });
 
 test('an endpoint is draining while an older generation has requests, and loaded when the last has ended', async () => {
@@ -282,10 +281,10 @@ test('a serving generation that cannot be bound any more puts the endpoint in er
   assert.equal(plane.state('a'), 'loaded', 'another generation is meant');
   plane.lifecycle.listener.endpointFailed('a', 1, failure);
   assert.equal(plane.state('a'), 'error');
-  assert.equal(plane.store.endpoint('a')?.lastError?.message, 'it is damaged');
+  assert.equal(plane.lastError('a')?.message, 'it is damaged');
   await plane.deploy('a', 'two');
   assert.equal(plane.state('a'), 'loaded');
-  assert.equal(plane.store.endpoint('a')?.lastError, null);
+  assert.equal(plane.lastError('a'), null);
 });
 
 test('a process that comes up with the endpoint mends it too', async () => {
@@ -297,46 +296,6 @@ test('a process that comes up with the endpoint mends it too', async () => {
   plane.lifecycle.listener.started([spec], [{ endpoint: 'a', code: 'open_failed', message: 'no' }]);
   assert.equal(plane.state('a'), 'error');
   plane.lifecycle.listener.started([spec], []);
-  assert.equal(plane.state('a'), 'loaded');
-});
-
-test('a report that cannot be written, because the disk is full, is written as soon as it can be', async () => {
-  await using plane = await ControlPlane.open();
-  await plane.create('a');
-  await plane.deploy('a', 'one');
-  plane.dataPlane.retiresAtOnce = false;
-  plane.dataPlane.requestsLeft = 1;
-  await plane.deploy('a', 'two');
-  const { store } = plane;
-  const transaction = store.transaction.bind(store);
-  store.transaction = () => {
-    throw new AdminError('storage_failed');
-  };
-  plane.dataPlane.retire('a', 1, { requests: 3 });
-  assert.equal(plane.state('a'), 'draining');
-  assert.ok(plane.seen.some(({ type }) => type === 'failure'));
-  store.transaction = transaction;
-  await eventually('it is written', () => plane.state('a') === 'loaded');
-  assert.deepEqual(plane.generations('a'), ['retired (drained)', 'serving']);
-  assert.equal(store.generation('a', 1)?.requests, 6);
-});
-
-test('a deploy that fails because the disk is full leaves its generation failed, once that can be written', async () => {
-  await using plane = await ControlPlane.open();
-  await plane.create('a');
-  await plane.deploy('a', 'one');
-  const { store } = plane;
-  const transaction = store.transaction.bind(store);
-  plane.dataPlane.beforePrepare = async () => {
-    store.transaction = () => {
-      throw new AdminError('storage_failed');
-    };
-  };
-  await assert.rejects(plane.lifecycle.deploy('a'), { code: 'storage_failed' });
-  assert.deepEqual(plane.generations('a'), ['serving', 'loading']);
-  store.transaction = transaction;
-  await eventually('it is written', () => plane.generations('a')[1] === 'failed');
-  assert.equal(plane.served('a'), 'one');
   assert.equal(plane.state('a'), 'loaded');
 });
 

@@ -76,11 +76,11 @@ test('a missing artifact puts its endpoint in error, everything else comes up, a
     [null, 1],
   );
   assert.deepEqual([second.state('a'), second.state('b')], ['error', 'loaded']);
-  assert.equal(second.store.endpoint('a')?.lastError?.code, 'load_failed');
+  assert.equal(second.lastError('a')?.code, 'load_failed');
   await using third = await restarted(second);
   await third.lifecycle.recover();
   assert.equal(third.state('a'), 'loaded');
-  assert.equal(third.store.endpoint('a')?.lastError, null);
+  assert.equal(third.lastError('a'), null);
 });
 
 test('an artifact of another ABI is built again from its stored source and served as a new generation', async () => {

@@ -88,6 +88,23 @@ test('faults of many artifacts load few tables at once, and each is told in the 
   assert.ok(told.every(([frame]) => frame?.line === 7));
 });
 
+test('tables that are large make room for one another, also when they are few', async () => {
+  const { fault, told, requests } = openBacktraces();
+  const text = 'x'.repeat(LIMITS.symbolTableBytesKept / 2);
+  const large = symbolTable([{ function: text, file: 'src/lib.rs', line: 7 }], [{ start: 0x500, place: 0 }]);
+  for (const [count, endpoint] of ['a', 'b'].entries()) {
+    fault(endpoint);
+    (await eventually('the symbols are asked for', () => requests[count])).answer(large);
+    await eventually('it is told', () => told.length === count + 1);
+  }
+  fault('b', [0x120]);
+  assert.equal(requests.length, 2, 'the newer one is still there');
+  fault('a', [0x120]);
+  await eventually('the older one is asked for again', () => requests.length === 3);
+  requests[2]?.answer(null);
+  await eventually('it is told', () => told.length === 4);
+});
+
 test('symbols that are long in coming hold no fault up, and are used when they are there', async () => {
   const { fault, told, requests } = openBacktraces(1);
   fault();
@@ -99,6 +116,25 @@ test('symbols that are long in coming hold no fault up, and are used when they a
     fault();
     return told.at(-1)?.[0]?.line === 7;
   });
+});
+
+test('at the end of the program no fault waits any longer, nor do those that still come', async () => {
+  const { fault, told, requests, backtraces } = openBacktraces();
+  // More than are kept: also those whose table has lost its place are told.
+  const endpoints = Array.from({ length: LIMITS.symbolTablesKept + 5 }, (_, index) => `endpoint-${index}`);
+  for (const endpoint of endpoints) fault(endpoint);
+  assert.equal(told.length, 0);
+  backtraces.close();
+  assert.deepEqual(
+    told,
+    endpoints.map(() => [unknownFrame(0x110)]),
+  );
+  fault('late');
+  assert.equal(told.length, endpoints.length + 1);
+  await eventually('the symbols are asked for', () => requests.length > 0);
+  for (const { answer } of requests) answer(TABLE);
+  fault('endpoint-0');
+  assert.equal(told.length, endpoints.length + 2, 'each is told once');
 });
 
 test('an artifact without symbols is looked for once', async () => {
@@ -129,4 +165,6 @@ test('what is known of a deleted endpoint is not believed of the next one of its
   fault();
   fault('ab');
   assert.deepEqual(asked, ['a 1', 'ab 1', 'a 1']);
+  for (let count = 0; count < 2; count += 1) fault('unknown');
+  assert.deepEqual(asked.slice(3), ['unknown 1', 'unknown 1'], 'nor is what came too late for the one before');
 });

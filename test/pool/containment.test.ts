@@ -1,5 +1,6 @@
 /** Faults of real handlers in a ring pool: what they cost, and what they do not. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -104,10 +105,11 @@ describe('faults', () => {
   it('shortens the time of a request once when it is taken while the timeout changes', async () => {
     const { pool } = await pools.make({ timeoutMs: 600_000 }, await handlerLibrary('burn'));
     assert.equal(await pool.bind(1), null);
-    const burning = ask(pool, 'n=300');
-    await eventually('it has begun', () => pool.figures().queueLength === 0);
-    // By now it computes: the worker takes the next request right after, before it looks for messages.
-    await new Promise(resolve => setTimeout(resolve, 50));
+    const mark = join(pools.imagesDir, 'begun');
+    const burning = ask(pool, `n=300&mark=${mark}`);
+    // While it computes: the worker takes the next request right after, before it looks for messages.
+    await eventually('it computes', () => existsSync(mark));
+    await rm(mark);
     const next = ask(pool, 'n=50');
     pool.setLimits({ ...LIMITS_FOR_TESTS, timeoutMs: 100_000 });
     assert.equal(await text(burning), '200 burned');

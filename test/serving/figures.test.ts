@@ -5,6 +5,7 @@ import { faultOf } from '../../src/protocol/guard.ts';
 import { processFigures, TrafficCounters } from '../../src/serving/process-figures.ts';
 import { EndpointCounters } from '../../src/serving/endpoint-counters.ts';
 import { Harness, spec } from './harness.ts';
+import { settled } from './manual-clock.ts';
 
 const fault = (kind: FaultReport['kind']): FaultReport => ({ ...faultOf(kind), message: null });
 
@@ -35,6 +36,20 @@ test('faults, panics and recycles are counted per endpoint, over its generations
   assert.deepEqual(figures.faults, { panic: 2, memory: 2 });
   assert.deepEqual(figures.recycled, { panic: 2 });
   assert.equal(h.eventsOf('fault').length, 4);
+});
+
+test('a process counts all its faults, also those of endpoints that are gone', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1), spec('b', 1));
+  for (const id of ['a', 'a', 'b']) h.factory.pool(id, 1).spec.events.fault(null, fault('memory'));
+  h.deployment.commit('a', null);
+  await settled();
+  const figures = processFigures(h.deployment, new TrafficCounters());
+  assert.deepEqual(
+    figures.endpoints.map(({ endpoint }) => endpoint),
+    ['b'],
+  );
+  assert.equal(figures.faultsTotal, 3);
 });
 
 test('memory is told for each generation, and for the endpoint over all of them', async () => {

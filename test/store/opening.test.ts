@@ -71,6 +71,30 @@ test('a database of version 1 is read, with all that is in it', () => {
   store.close();
 });
 
+test('the last error of a database of version 1 stays, as one of the code or of what serves', () => {
+  using directory = temporaryDirectory();
+  const database = new DatabaseSync(join(directory.path, 'gateway.db'));
+  database.exec(versionOne);
+  const insert = database.prepare(
+    `INSERT INTO endpoints SELECT ?1, name, domain, '/' || ?1, '/' || ?1, method, description, code, dependencies, state,
+      NULL, 0, NULL, ?2, timeout_ms, drain_timeout_ms, threads, created_at, updated_at FROM endpoints WHERE id = 'greet'`,
+  );
+  const errors = ['compile_failed', 'crash_loop'].map(code => ({ code, message: 'no', at: NOW }));
+  for (const error of errors) insert.run(error.code, JSON.stringify(error));
+  database.close();
+  const store = openStore(directory.path);
+  const kept = ['compile_failed', 'crash_loop', 'greet'].map(id => {
+    const { buildError, servingError } = store.endpoint(id) ?? {};
+    return [buildError, servingError];
+  });
+  assert.deepEqual(kept, [
+    [errors[0], null],
+    [null, errors[1]],
+    [null, null],
+  ]);
+  store.close();
+});
+
 test('a later step runs once on a database of version 1, and one that fails leaves it as it was', () => {
   using database = new DatabaseSync(':memory:');
   database.exec(versionOne);

@@ -18,7 +18,8 @@ test('an endpoint comes back as it was created', () => {
     state: 'created',
     generation: null,
     buildId: null,
-    lastError: null,
+    buildError: null,
+    servingError: null,
     createdAt: NOW,
     updatedAt: NOW,
   });
@@ -78,9 +79,9 @@ test('routes that differ in domain, method, case, slash or kind of parameter liv
 test('a change keeps the other fields and sets the time', () => {
   using opened = temporaryStore();
   const created = opened.store.createEndpoint(newEndpoint('one', { description: 'first' }), NOW);
-  const lastError = { code: 'compile_failed', message: 'no', at: NOW + 1 };
-  const changed = opened.store.changeEndpoint('one', { code: 'fn x() {}', lastError, state: 'error' }, NOW + 1);
-  assert.deepEqual(changed, { ...created, code: 'fn x() {}', lastError, state: 'error', updatedAt: NOW + 1 });
+  const buildError = { code: 'compile_failed', message: 'no', at: NOW + 1 };
+  const changed = opened.store.changeEndpoint('one', { code: 'fn x() {}', buildError, state: 'error' }, NOW + 1);
+  assert.deepEqual(changed, { ...created, code: 'fn x() {}', buildError, state: 'error', updatedAt: NOW + 1 });
   assert.deepEqual(opened.store.endpoint('one'), changed);
 });
 
@@ -177,6 +178,22 @@ test('a generation changes, is found by its state, and is refused for a build of
   assert.deepEqual(opened.store.generationsInState(['serving']), []);
   assert.throws(() => opened.store.addGeneration('two', 'b1'), { code: 'generation_not_found' });
   assert.throws(() => opened.store.changeGeneration('one', 9, { requests: 1 }), { code: 'generation_not_found' });
+});
+
+test('endpoints and generations are counted by state, and a state that does not occur is counted too', () => {
+  using opened = temporaryStore();
+  const none = { created: 0, compiled: 0, loaded: 0, draining: 0, error: 0 };
+  assert.deepEqual(opened.store.endpointCounts(), none);
+  for (const id of ['one', 'two', 'three']) opened.store.createEndpoint(newEndpoint(id), NOW);
+  opened.store.changeEndpoint('two', { state: 'error' }, NOW);
+  opened.store.addBuild(newBuild('b1', 'one'));
+  for (const state of ['retired', 'retired', 'serving'] as const) {
+    const { generation } = opened.store.addGeneration('one', 'b1');
+    opened.store.changeGeneration('one', generation, { state });
+  }
+  assert.deepEqual(opened.store.endpointCounts(), { ...none, created: 2, error: 1 });
+  const generations = { loading: 0, serving: 1, draining: 0, retired: 2, failed: 0 };
+  assert.deepEqual(opened.store.generationCounts(), generations);
 });
 
 test('a deleted endpoint takes its builds, generations and route with it', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
 import { CallFailed, ControlChannel } from '../../src/supervisor/fleet/control-channel.ts';
@@ -52,6 +53,14 @@ test('excused is what was waited since the last time, and no more than the most 
   assert.equal(excusedMs(), 0, 'a process that has ended has no more to say');
 });
 
+/** Its state in a letter, as proc_pid_stat(5) has it: `T` is stopped. */
+const stateOf = (pid: number): string | undefined =>
+  readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.charAt(0);
+
+/** How long it has had a processor. */
+const processorMs = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+
 test('a process that has to share its processor waits for it; one that is stopped does not', async () => {
   const loops = [0, 1].map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
   const [first, second] = loops.map(({ pid }) => pid ?? 0);
@@ -61,11 +70,11 @@ test('a process that has to share its processor waits for it; one that is stoppe
     const before = processorWaitMs(first ?? 0);
     await eventually('it has waited', () => processorWaitMs(first ?? 0) > before + 20);
     process.kill(first ?? 0, 'SIGSTOP');
-    await eventually('it has stopped', async () => {
-      const from = processorWaitMs(first ?? 0);
-      await new Promise(resolve => setTimeout(resolve, 100));
-      return processorWaitMs(first ?? 0) === from;
-    });
+    await eventually('it has stopped', () => stateOf(first ?? 0) === 'T');
+    const waitedMs = processorWaitMs(first ?? 0);
+    const ranMs = processorMs(second ?? 0);
+    await eventually('the other one has gone on', () => processorMs(second ?? 0) > ranMs + 50);
+    assert.equal(processorWaitMs(first ?? 0), waitedMs);
   } finally {
     for (const loop of loops) loop.kill('SIGKILL');
   }

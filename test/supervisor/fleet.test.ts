@@ -147,6 +147,15 @@ test('a shutdown ends a handover that waits for clients', async () => {
   assert.equal(test.history.includes('ended (drain_timeout)'), false);
 });
 
+test('a process is asked for its figures once for all who ask at the same time', async () => {
+  await using test = await TestFleet.open();
+  await test.start();
+  const requests = async (): Promise<number | undefined> => (await test.fleet.figures())[0]?.requestsTotal;
+  const counts = await Promise.all(Array.from({ length: 10 }, requests));
+  // The process counts how often it is asked: by the first of them, or the fleet's own poll, and then for all others.
+  assert.ok(new Set(counts).size <= 2, counts.join());
+});
+
 test('a shutdown lets every process finish', async () => {
   const test = await TestFleet.open({}, 2);
   await test.start();

@@ -6,7 +6,7 @@ import { Backtraces } from '../../src/observe/backtrace/backtraces.ts';
 import { logEvents } from '../../src/observe/event-log.ts';
 import { unknownFrame } from '../../src/observe/backtrace/symbol-table.ts';
 import { EventBus } from '../../src/observe/events.ts';
-import { HandlerLogs } from '../../src/observe/handler-log.ts';
+import { HandlerLogs, type HandlerLogEntry } from '../../src/observe/handler-log.ts';
 import type { GatewayEvent } from '../../src/protocol/control.ts';
 import { faultOf } from '../../src/protocol/guard.ts';
 import { reportGatewayEvent } from '../../src/supervisor/gateway-events.ts';
@@ -23,9 +23,13 @@ function observers() {
   const events = new EventBus();
   logEvents(events, log);
   const backtraces = new Backtraces({ digestOf: () => null, symbols: async () => null });
-  const sinks = { log, events, handlerLogs: new HandlerLogs(), backtraces };
+  const handlerLogs = new HandlerLogs();
+  handlerLogs.open('a');
+  const sinks = { log, events, handlerLogs, backtraces };
   return { lines, sinks, report: (event: GatewayEvent) => reportGatewayEvent(sinks, 7, event) };
 }
+
+const logOf = (handlerLogs: HandlerLogs): readonly HandlerLogEntry[] => handlerLogs.of('a')?.recent() ?? [];
 
 test("a handler's lines are logged with endpoint, generation and request, and kept for it", () => {
   const { lines, sinks, report } = observers();
@@ -35,7 +39,7 @@ test("a handler's lines are logged with endpoint, generation and request, and ke
   delete logged['time'];
   const named = { endpoint: 'a', generation: 3, request_id: 'r1' };
   assert.deepEqual(logged, { level: 'warn', event: 'handler_log', ...named, msg: 'careful' });
-  assert.deepEqual(sinks.handlerLogs.recent('a'), [
+  assert.deepEqual(logOf(sinks.handlerLogs), [
     { at: 5, generation: 3, requestId: 'r1', level: 'warn', message: 'careful', fault: null, backtrace: null },
   ]);
 });
@@ -49,7 +53,7 @@ test('a fault is an error line with its request, and one of the lines of its han
     [lines[0]?.['level'], lines[0]?.['request_id'], lines[0]?.['msg']],
     ['error', 'r2', 'boom at src/lib.rs:3'],
   );
-  assert.equal(sinks.handlerLogs.recent('a')[0]?.fault?.kind, 'panic');
+  assert.equal(logOf(sinks.handlerLogs)[0]?.fault?.kind, 'panic');
 });
 
 test('a fault without symbols is told as what it was, with its offsets', () => {
@@ -59,8 +63,35 @@ test('a fault without symbols is told as what it was, with its offsets', () => {
   const message = 'memory fault at address 0xdead at offset 0x1234 of the library';
   const backtrace = [0x1234, 0x99].map(unknownFrame);
   assert.deepEqual([lines[0]?.['msg'], lines[0]?.['backtrace']], [message, backtrace]);
-  const [entry] = sinks.handlerLogs.recent('a');
+  const [entry] = logOf(sinks.handlerLogs);
   assert.deepEqual([entry?.message, entry?.backtrace, entry?.fault], [message, backtrace, fault]);
+});
+
+test('what is told of a deleted endpoint is kept nowhere, nor with another one of its name', async () => {
+  const { sinks, report } = observers();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const { promise: symbols, resolve: answer } = Promise.withResolvers<null>();
+  const backtraces = new Backtraces({
+    digestOf: () => 'digest',
+    symbols: () => {
+      ask();
+      return symbols;
+    },
+  });
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+  sinks.events.subscribe(() => tell());
+  const fault = { ...faultOf('memory'), trace: [0x1234], message: null };
+  const event = { kind: 'fault', endpoint: 'a', generation: 3, requestId: 'r2', fault } as const;
+  reportGatewayEvent({ ...sinks, backtraces }, 7, event);
+  await asked;
+  sinks.handlerLogs.forget('a');
+  const line = { level: 'warn' as const, message: 'late', requestId: 'r1', at: 5 };
+  report({ kind: 'handler_log', endpoint: 'a', generation: 3, lines: [line] });
+  assert.equal(sinks.handlerLogs.of('a'), null);
+  sinks.handlerLogs.open('a');
+  answer(null);
+  await told;
+  assert.deepEqual(logOf(sinks.handlerLogs), []);
 });
 
 test('public requests are one line each', () => {

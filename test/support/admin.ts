@@ -5,7 +5,6 @@ import { createAdminApp } from '../../src/admin/app.ts';
 import { HandlerLogs } from '../../src/observe/handler-log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';
-import { stateCounts } from '../../src/observe/state-counts.ts';
 import type { ProcessFigures } from '../../src/protocol/control.ts';
 import { ControlPlane } from './control-plane.ts';
 
@@ -24,22 +23,31 @@ export class TestAdmin {
   readonly handlerLogs = new HandlerLogs();
   readonly app: OpenAPIHono;
   figures: ProcessFigures = NO_FIGURES;
+  /** How often the gateway processes were asked for them. */
+  polls = 0;
   canServe = true;
 
   private constructor(plane: ControlPlane) {
     this.plane = plane;
     const { store, lifecycle, events } = plane;
-    const figures = async (): Promise<ProcessFigures> => this.figures;
+    events.subscribe(event => {
+      if (event.type === 'endpoint' && event.change === 'created') this.handlerLogs.open(event.endpoint);
+    });
+    const figures = async (): Promise<ProcessFigures> => {
+      this.polls += 1;
+      return this.figures;
+    };
     this.app = createAdminApp({
       store,
       lifecycle,
       events,
       handlerLogs: this.handlerLogs,
-      metrics: new Metrics({ events, counts: () => stateCounts(store), figures }),
+      metrics: new Metrics({ events, store, figures }),
       dataPlane: {
         canServe: () => this.canServe,
         processes: () => [{ pid: 101, state: 'serving', since: 1_700_000_000_000, faults: 2 }],
         figures,
+        lastMemory: () => new Map(this.figures.endpoints.map(({ endpoint, memoryBytes }) => [endpoint, memoryBytes])),
       },
       log: pino({ level: 'silent' }),
       key: KEY,

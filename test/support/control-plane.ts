@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import type { Compiler, CompileInput } from '../../src/build/compiler.ts';
 import { AdminError } from '../../src/errors.ts';
 import type { DataPlane, DataPlaneListener, ProcessId } from '../../src/lifecycle/data-plane.ts';
+import { lastErrorOf } from '../../src/lifecycle/endpoint-state.ts';
 import { Lifecycle } from '../../src/lifecycle/lifecycle.ts';
 import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';
 import type { EndpointSpec, PrepareOutcome, ProcessFigures } from '../../src/protocol/control.ts';
 import { ABI_VERSION } from '../../src/protocol/guard.ts';
-import type { BuildRecord, NewEndpoint, Store } from '../../src/store/records.ts';
+import type { BuildRecord, LastError, NewEndpoint, Store } from '../../src/store/records.ts';
 import { openStore } from '../../src/store/sqlite-store.ts';
 
 /** Two gateway processes that do at once what they are told, unless a test says otherwise. */
@@ -220,6 +221,11 @@ export class ControlPlane<D extends ReportingDataPlane = FakeDataPlane> {
 
   state(id: string): string | undefined {
     return this.store.endpoint(id)?.state;
+  }
+
+  lastError(id: string): LastError | null | undefined {
+    const endpoint = this.store.endpoint(id);
+    return endpoint === null ? undefined : lastErrorOf(endpoint);
   }
 
   /** States of its generations, oldest first. */

@@ -21,6 +21,5 @@ export const TEST_SETTINGS: DataPlaneSettings = {
   keepAliveSecs: 75,
   handlerLogLinesMax: 1_000,
   accessLog: false,
-  logLevel: 'info',
   imagesDir: '/nowhere',
 };

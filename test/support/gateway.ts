@@ -109,6 +109,15 @@ export class RunningGateway {
     return this.#child.pid ?? 0;
   }
 
+  /** Leaves the log unread until `readLog`, so that its pipe fills up. */
+  holdLog(): void {
+    this.#child.stdout?.pause();
+  }
+
+  readLog(): void {
+    this.#child.stdout?.resume();
+  }
+
   get stderr(): string {
     return this.#stderr;
   }

@@ -154,7 +154,8 @@ pub fn take_all(slot: &Slot) -> impl Iterator<Item = Box<Image>> + '_ {
         .filter_map(Place::empty)
 }
 
-/// What the heaps of the images of `slot` occupy. Any thread; an image that comes or goes at this moment does not count.
+/// What the heaps of the images of `slot` occupy. Any thread. An image that comes or goes at this moment does not count; but
+/// one of another slot does that takes the place of one that has just gone.
 pub fn heap_bytes(slot: &Slot) -> HeapBytes {
     let measure = |span: Span| HeapBytes {
         resident: resident_bytes(span),

@@ -27,7 +27,10 @@ fn start(fd: c_int) -> Option<()> {
         block_all_signals();
         let is_held = keep_only(fd).is_some();
         let _ = report.send(is_held);
-        while is_held {
+        if !is_held {
+            return;
+        }
+        loop {
             // SAFETY: waits for a signal; all of them are blocked.
             unsafe { libc::pause() };
         }

@@ -55,4 +55,3 @@ fn look_at(slot: &Slot, sighting: &mut Option<Sighting>, now: Instant) -> bool {
     }
     true
 }
-

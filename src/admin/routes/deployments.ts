@@ -1,7 +1,7 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
 import type { Deployed } from '../../lifecycle/deployer.ts';
-import type { Trial } from '../../lifecycle/lifecycle.ts';
+import type { BakeOptions } from '../../lifecycle/lifecycle.ts';
 import { answers, ok } from '../answers.ts';
 import { roundedMs } from '../../observe/milliseconds.ts';
 import { endpointJson, generationJson } from '../json.ts';
@@ -13,7 +13,7 @@ import {
   EndpointSchema,
   GenerationSchema,
   RollbackRequestSchema,
-  TrialQuerySchema,
+  BakeQuerySchema,
 } from '../schemas.ts';
 
 const optionalBody = <Schema extends z.ZodType>(schema: Schema) => ({
@@ -25,14 +25,14 @@ const deploy = createRoute({
   method: 'post',
   path: '/api/endpoints/{id}/deploy',
   summary: 'Load the latest build and swap it in',
-  request: { params: EndpointParameterSchema, query: TrialQuerySchema, body: optionalBody(DeployRequestSchema) },
+  request: { params: EndpointParameterSchema, query: BakeQuerySchema, body: optionalBody(DeployRequestSchema) },
   responses: answers(200, 'New requests go to the new generation; older ones drain.', DeployedSchema),
 });
 const rollback = createRoute({
   method: 'post',
   path: '/api/endpoints/{id}/rollback',
   summary: "Make a new generation from an earlier one's build; by default from what served immediately before",
-  request: { params: EndpointParameterSchema, query: TrialQuerySchema, body: optionalBody(RollbackRequestSchema) },
+  request: { params: EndpointParameterSchema, query: BakeQuerySchema, body: optionalBody(RollbackRequestSchema) },
   responses: answers(200, 'New requests go to the new generation; older ones drain.', DeployedSchema),
 });
 const undeploy = createRoute({
@@ -59,7 +59,7 @@ function deployedJson({ state, generation, swapMs, loadMs }: Deployed): z.infer<
   return { state, generation, swap_ms: roundedMs(swapMs), load_ms: roundedMs(loadMs) };
 }
 
-const trialOf = ({ bake }: z.infer<typeof TrialQuerySchema>): Trial => ({
+const bakeOf = ({ bake }: z.infer<typeof BakeQuerySchema>): BakeOptions => ({
   bakeMs: bake === undefined ? undefined : bake * 1_000,
 });
 
@@ -67,16 +67,18 @@ export function addDeploymentRoutes(app: OpenAPIHono, { store, lifecycle, dataPl
   app.openapi(deploy, async c => {
     const { id } = c.req.valid('param');
     if (c.req.valid('json').compile === true) await lifecycle.compile(id);
-    return c.json(ok(deployedJson(await lifecycle.deploy(id, trialOf(c.req.valid('query'))))), 200);
+    return c.json(ok(deployedJson(await lifecycle.deploy(id, bakeOf(c.req.valid('query'))))), 200);
   });
   app.openapi(rollback, async c => {
     const { generation } = c.req.valid('json');
-    const trial = trialOf(c.req.valid('query'));
-    return c.json(ok(deployedJson(await lifecycle.rollback(c.req.valid('param').id, generation, trial))), 200);
+    const bake = bakeOf(c.req.valid('query'));
+    return c.json(ok(deployedJson(await lifecycle.rollback(c.req.valid('param').id, generation, bake))), 200);
   });
   app.openapi(undeploy, async c => {
     const record = await lifecycle.undeploy(c.req.valid('param').id);
-    return c.json(ok(endpointJson(store, record, await dataPlane.figures())), 200);
+    // What it occupied is gone, and the answer says so.
+    await dataPlane.figures();
+    return c.json(ok(endpointJson(store, record, dataPlane.lastMemory())), 200);
   });
   app.openapi(generations, async c => {
     const { id } = c.req.valid('param');

@@ -113,8 +113,8 @@ function changeOf(body: z.infer<typeof EndpointChangeSchema>): EndpointChange {
 }
 
 export function addEndpointRoutes(app: OpenAPIHono, { store, lifecycle, dataPlane }: AdminParts): void {
-  const json = async (record: EndpointRecord) => endpointJson(store, record, await dataPlane.figures());
-  app.openapi(list, async c => {
+  const json = (record: EndpointRecord) => endpointJson(store, record, dataPlane.lastMemory());
+  app.openapi(list, c => {
     const { state, limit = PAGE_SIZE, cursor } = c.req.valid('query');
     const page = store.endpoints({
       ...(state === undefined ? {} : { state }),
@@ -123,22 +123,22 @@ export function addEndpointRoutes(app: OpenAPIHono, { store, lifecycle, dataPlan
     });
     const shown = page.slice(0, limit);
     const last = page.length > limit ? shown.at(-1) : undefined;
-    const figures = await dataPlane.figures();
+    const memory = dataPlane.lastMemory();
     const next = last === undefined ? null : encodeCursor(last.id);
-    return c.json({ ...ok(shown.map(record => endpointJson(store, record, figures))), next_cursor: next }, 200);
+    return c.json({ ...ok(shown.map(record => endpointJson(store, record, memory))), next_cursor: next }, 200);
   });
   app.openapi(create, async c => {
     const record = await lifecycle.create(newEndpoint(c.req.valid('json')));
-    return c.json(ok(await json(record)), 201);
+    return c.json(ok(json(record)), 201);
   });
-  app.openapi(read, async c => {
+  app.openapi(read, c => {
     const record = store.endpoint(c.req.valid('param').id);
     if (record === null) throw new AdminError('endpoint_not_found');
-    return c.json(ok(await json(record)), 200);
+    return c.json(ok(json(record)), 200);
   });
   app.openapi(change, async c => {
     const record = await lifecycle.change(c.req.valid('param').id, changeOf(c.req.valid('json')));
-    return c.json(ok(await json(record)), 200);
+    return c.json(ok(json(record)), 200);
   });
   app.openapi(remove, async c => {
     const { id } = c.req.valid('param');

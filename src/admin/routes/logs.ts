@@ -30,16 +30,16 @@ const read = createRoute({
   },
 });
 
-export function addLogRoutes(app: OpenAPIHono, { store, handlerLogs }: AdminParts): void {
+export function addLogRoutes(app: OpenAPIHono, { handlerLogs }: AdminParts): void {
   app.openapi(read, c => {
-    const { id } = c.req.valid('param');
-    if (store.endpoint(id) === null) throw new AdminError('endpoint_not_found');
+    const log = handlerLogs.of(c.req.valid('param').id);
+    if (log === null) throw new AdminError('endpoint_not_found');
     const { follow, limit } = c.req.valid('query');
-    const recent = handlerLogs.recent(id, limit).map(handlerLogJson);
+    const recent = log.recent(limit).map(handlerLogJson);
     if (follow !== 'true') return c.json(ok(recent), 200);
     return eventStream(c, send => {
       for (const data of recent) send({ event: 'log', data });
-      return handlerLogs.follow(id, entry => send({ event: 'log', data: handlerLogJson(entry) }));
+      return log.follow(entry => send({ event: 'log', data: handlerLogJson(entry) }));
     });
   });
 }

@@ -1,6 +1,5 @@
 import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi';
 import { AdminError } from '../../errors.ts';
-import { endpointsByState } from '../../observe/state-counts.ts';
 import { sumHeapBytes } from '../../protocol/guard.ts';
 import { answers, ok, textAnswers } from '../answers.ts';
 import type { AdminParts } from '../parts.ts';
@@ -47,7 +46,7 @@ async function statsJson(parts: AdminParts): Promise<z.infer<typeof StatsSchema>
   return {
     version: parts.version,
     uptime_secs: Math.round((Date.now() - parts.startedAt) / 1_000),
-    endpoints: endpointsByState(parts.store),
+    endpoints: parts.store.endpointCounts(),
     requests_total: figures.requestsTotal,
     in_flight: figures.inFlight,
     worker_threads: figures.workerThreads.serving + figures.workerThreads.standby,

@@ -32,18 +32,24 @@ interface Table {
 }
 
 /** A fault that comes again is found here; each handler has a few places where it fails. */
-const BACKTRACES_KEPT = 1_024;
-const DIGESTS_KEPT = 4_096;
+const BACKTRACES_KEPT = { count: 1_024, bytes: 8 * 1024 * 1024 };
+const DIGESTS_KEPT = { count: 4_096, bytes: 1024 * 1024 };
+const TABLES_KEPT = { count: LIMITS.symbolTablesKept, bytes: LIMITS.symbolTableBytesKept };
 const LOADS_AT_ONCE = 4;
+/** What a frame of a backtrace occupies beside its texts, about. */
+const FRAME_BYTES = 200;
 
 export class Backtraces {
   readonly #sources: BacktraceSources;
   readonly #timeoutMs: number;
-  readonly #digests = new LeastRecentMap<string, { readonly digest: string | null }>(DIGESTS_KEPT);
-  readonly #tables = new LeastRecentMap<string, Table>(LIMITS.symbolTablesKept);
+  readonly #digests = new LeastRecentMap<string, string>(DIGESTS_KEPT);
+  readonly #tables = new LeastRecentMap<string, Table>(TABLES_KEPT);
   /** A table that is being made may take its second; one that is read, some milliseconds. */
   readonly #loads = new PQueue({ concurrency: LOADS_AT_ONCE });
+  /** Those that faults may wait for; in memory or not any more. */
+  readonly #loading = new Set<Table>();
   #waiting = 0;
+  #isClosed = false;
   readonly #known = new LeastRecentMap<string, Backtrace>(BACKTRACES_KEPT);
 
   constructor(sources: BacktraceSources, timeoutMs: number = LIMITS.symbolsTimeoutMs) {
@@ -63,10 +69,16 @@ export class Backtraces {
     if (known !== undefined) return tell(known);
     const table = this.#tables.get(digest) ?? this.#load(digest);
     const describe = (): void => tell(this.#describe(key, table.symbols ?? null, fault));
-    const mayWait = table.symbols === undefined && table.waiting !== null && this.#waiting < LIMITS.faultsWaitingMax;
-    if (!mayWait) return describe();
+    const isLoading = table.symbols === undefined && table.waiting !== null;
+    if (!isLoading || this.#waiting >= LIMITS.faultsWaitingMax || this.#isClosed) return describe();
     this.#waiting += 1;
     table.waiting?.push(describe);
+  }
+
+  /** The program ends: no fault waits any longer, and those that do are told as they are. */
+  close(): void {
+    this.#isClosed = true;
+    for (const table of this.#loading) this.#tellWaiting(table);
   }
 
   /** An endpoint of the same name may come, with generations of the same numbers. */
@@ -77,10 +89,11 @@ export class Backtraces {
   #digestOf(endpoint: string, generation: number): string | null {
     const key = `${endpoint} ${generation}`;
     const known = this.#digests.get(key);
-    if (known !== undefined) return known.digest;
+    if (known !== undefined) return known;
     try {
       const digest = this.#sources.digestOf(endpoint, generation);
-      this.#digests.set(key, { digest });
+      // A generation that is not known may be one of a deleted endpoint, and the next of its name will have this number.
+      if (digest !== null) this.#digests.set(key, digest, key.length + digest.length);
       return digest;
     } catch {
       // A store that cannot be read tells of it wherever it matters.
@@ -90,7 +103,8 @@ export class Backtraces {
 
   #load(digest: string): Table {
     const table: Table = { symbols: undefined, waiting: [] };
-    this.#tables.set(digest, table);
+    this.#tables.set(digest, table, 0);
+    this.#loading.add(table);
     const timer = setTimeout(() => this.#tellWaiting(table), this.#timeoutMs);
     void this.#loads.add(async () => {
       // Others may have taken its place in memory while it waited for its turn.
@@ -98,6 +112,8 @@ export class Backtraces {
       const bytes = isWanted ? await this.#sources.symbols(digest) : null;
       clearTimeout(timer);
       table.symbols = bytes === null ? null : SymbolTable.read(bytes);
+      const size = table.symbols === null ? 0 : (bytes?.length ?? 0);
+      if (this.#tables.get(digest) === table) this.#tables.set(digest, table, size);
       this.#tellWaiting(table);
     });
     return table;
@@ -106,6 +122,7 @@ export class Backtraces {
   #tellWaiting(table: Table): void {
     const waiting = table.waiting ?? [];
     table.waiting = null;
+    this.#loading.delete(table);
     this.#waiting -= waiting.length;
     for (const describe of waiting) describe();
   }
@@ -116,7 +133,12 @@ export class Backtraces {
     if (known !== undefined) return known;
     const frames = trace.flatMap(offset => symbols.framesAt(offset));
     const backtrace = trimFrames(kind, frames);
-    this.#known.set(key, backtrace);
+    this.#known.set(key, backtrace, key.length + bytesOf(backtrace));
     return backtrace;
   }
+}
+
+function bytesOf(backtrace: Backtrace): number {
+  const lengths = backtrace.map(frame => FRAME_BYTES + (frame.function?.length ?? 0) + (frame.file?.length ?? 0));
+  return lengths.reduce((sum, length) => sum + length, 0);
 }

@@ -1,30 +1,53 @@
-/** A map of a limited size: what has not been asked for the longest makes room for what comes. */
-export class LeastRecentMap<K, V> {
-  readonly #entries = new Map<K, V>();
-  readonly #sizeMax: number;
+interface Entry<V> {
+  readonly value: V;
+  readonly bytes: number;
+}
 
-  constructor(sizeMax: number) {
-    this.#sizeMax = sizeMax;
+export interface MapLimits {
+  readonly count: number;
+  /** Of what `set` is told of its values. */
+  readonly bytes: number;
+}
+
+/**
+ * A map of a limited size: what has not been asked for the longest makes room for what comes. The newest stays, however
+ * large it is: it is wanted now.
+ */
+export class LeastRecentMap<K, V> {
+  readonly #entries = new Map<K, Entry<V>>();
+  readonly #limits: MapLimits;
+  #bytes = 0;
+
+  constructor(limits: MapLimits) {
+    this.#limits = limits;
   }
 
   get(key: K): V | undefined {
-    const value = this.#entries.get(key);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
     // Maps keep the order of insertion.
-    if (value !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, value);
-    }
-    return value;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value;
   }
 
-  set(key: K, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    const oldest = this.#entries.keys().next();
-    if (this.#entries.size > this.#sizeMax && oldest.done !== true) this.#entries.delete(oldest.value);
+  set(key: K, value: V, bytes: number): void {
+    this.#delete(key);
+    this.#entries.set(key, { value, bytes });
+    this.#bytes += bytes;
+    for (const oldest of this.#entries.keys()) {
+      const isFull = this.#entries.size > this.#limits.count || this.#bytes > this.#limits.bytes;
+      if (!isFull || this.#entries.size === 1) return;
+      this.#delete(oldest);
+    }
   }
 
   deleteWhere(matches: (key: K) => boolean): void {
-    for (const key of this.#entries.keys()) if (matches(key)) this.#entries.delete(key);
+    for (const key of this.#entries.keys()) if (matches(key)) this.#delete(key);
+  }
+
+  #delete(key: K): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
+    this.#entries.delete(key);
   }
 }

@@ -15,6 +15,7 @@ import { isDying } from './dying.ts';
 import type { Change, DesiredState } from './desired-state.ts';
 import type { MemberState, Placed } from './fleet-plan.ts';
 import type { GatewayProcess, ProcessEnd } from './gateway-process.ts';
+import { SharedCall } from './shared-call.ts';
 
 /** Time limits of the calls that may take long; a process that exceeds one is broken. */
 const START_TIMEOUT_MS = 120_000;
@@ -60,11 +61,11 @@ export class Member implements Placed {
   replaceReason: ReplaceReason | null = null;
   /** Why the fleet killed it, for the log. */
   killReason: string | null = null;
-  faults = 0;
   /** It has answered that everything is finished. */
   #isFinished = false;
   #isShutDown = false;
   #figures: ProcessFigures | null = null;
+  readonly #polls = new SharedCall(async () => this.#poll());
   #answeredAt = performance.now();
   #readyAt = Number.POSITIVE_INFINITY;
   /** The newest version it was sent, and the newest it has answered. */
@@ -190,8 +191,12 @@ export class Member implements Placed {
     return performance.now() - this.#answeredAt;
   }
 
-  /** Fresh figures, or null when the process does not give them in time. */
+  /** Fresh figures, or null when the process does not give them in time. It is asked once for all who ask at the same time. */
   async poll(): Promise<ProcessFigures | null> {
+    return this.#polls.run();
+  }
+
+  async #poll(): Promise<ProcessFigures | null> {
     try {
       this.#figures = await this.process.call('figures', {}, FIGURES_TIMEOUT_MS);
       this.#answeredAt = performance.now();
@@ -204,7 +209,6 @@ export class Member implements Placed {
   note(event: GatewayEvent): void {
     if (event.kind === 'binding') this.binds.begin(event.endpoint, event.generation);
     else if (event.kind === 'bound') this.binds.end(event.endpoint, event.generation);
-    else if (event.kind === 'fault') this.faults += 1;
     else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);
     else if (event.kind === 'endpoint_failed' && !this.hasServed) {
       this.#noteFailure(event.endpoint, event.generation, event);
