@@ -1,6 +1,6 @@
 /** Records of the store in the form the API gives them. */
 import type { z } from '@hono/zod-openapi';
-import { lastErrorOf } from '../lifecycle/endpoint-state.ts';
+import { lastErrorOf } from '../lifecycle/states/endpoint-state.ts';
 import type { HandlerLogEntry } from '../observe/handler-log.ts';
 import { roundedMs } from '../observe/milliseconds.ts';
 import type { ProcessFigures } from '../protocol/control.ts';

@@ -6,7 +6,7 @@ import type { Ahead } from './ahead.ts';
 import type { Bakes } from './bakes.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
-import { nextEndpointState, type EndpointEvent } from './endpoint-state.ts';
+import { nextEndpointState, type EndpointEvent } from './states/endpoint-state.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
 import { buildServedBefore } from './rollback-target.ts';

@@ -3,7 +3,7 @@ import type { DataPlaneListener, ProcessId, RetiredReport } from './data-plane.t
 import { DrainLedger, keyOf, type EndedDrain } from './drain-ledger.ts';
 import type { Journal } from './journal.ts';
 import type { LateWrites } from './late-writes.ts';
-import { retiredBy } from './generation-state.ts';
+import { retiredBy } from './states/generation-state.ts';
 
 /**
  * Takes in what gateway processes report: ends drains, counts requests, marks endpoints that cannot serve. Nobody waits

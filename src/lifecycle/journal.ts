@@ -9,8 +9,8 @@ import type {
   GenerationState,
   Store,
 } from '../store/records.ts';
-import { nextEndpointState, type EndpointEvent } from './endpoint-state.ts';
-import { nextGenerationState, type GenerationEvent } from './generation-state.ts';
+import { nextEndpointState, type EndpointEvent } from './states/endpoint-state.ts';
+import { nextGenerationState, type GenerationEvent } from './states/generation-state.ts';
 
 /** The times that belong to a state, set when it is entered. */
 function timesOf(state: GenerationState, now: number): GenerationChange {

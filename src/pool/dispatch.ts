@@ -1,6 +1,6 @@
 import { OWNER } from '../protocol/ring.ts';
 import type { PoolRequest } from './in-flight.ts';
-import type { RequestRing } from './request-ring.ts';
+import type { RequestRing } from './ring/request-ring.ts';
 
 /** Moves requests between the queue, the ring and the workers. The picture of a request's stages is in in-flight.ts. */
 export class Dispatch {

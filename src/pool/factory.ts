@@ -1,9 +1,9 @@
 import { LIMITS } from '../config.ts';
 import type { ImageSpec } from '../protocol/worker.ts';
-import { Doorbell } from './doorbell.ts';
+import { Doorbell } from './ring/doorbell.ts';
 import { installGuard } from './guard.ts';
 import type { HandlerPool, PoolFactory, PoolSpec } from './handler-pool.ts';
-import { RingMemory } from './ring-memory.ts';
+import { RingMemory } from './ring/ring-memory.ts';
 import { RingPool } from './ring-pool.ts';
 import { Standby } from './standby.ts';
 

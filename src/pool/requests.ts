@@ -5,7 +5,7 @@ import { Dispatch } from './dispatch.ts';
 import type { Failure, Outcome, PoolEvents } from './handler-pool.ts';
 import { InFlight, type PoolRequest, type Settle } from './in-flight.ts';
 import { panicFault } from './panic.ts';
-import { standaloneFrame, type RequestRing } from './request-ring.ts';
+import { standaloneFrame, type RequestRing } from './ring/request-ring.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RequestsOptions {

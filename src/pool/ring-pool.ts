@@ -3,7 +3,7 @@ import type { BindFailure } from '../protocol/control.ts';
 import type { RequestParts } from '../protocol/frame.ts';
 import { sumHeapBytes, type HeapBytes } from '../protocol/guard.ts';
 import type { ImageSpec, WorkerToMain } from '../protocol/worker.ts';
-import type { Doorbell, DoorbellSource } from './doorbell.ts';
+import type { Doorbell, DoorbellSource } from './ring/doorbell.ts';
 import type { MainGuard } from './guard.ts';
 import type {
   Failure,
@@ -17,10 +17,10 @@ import type {
 } from './handler-pool.ts';
 import type { Settle } from './in-flight.ts';
 import { LateCalls } from './late-calls.ts';
-import { RequestRing } from './request-ring.ts';
+import { RequestRing } from './ring/request-ring.ts';
 import { Requests } from './requests.ts';
 import { emptyWithin, stopWorkers } from './retirement.ts';
-import type { RingMemory } from './ring-memory.ts';
+import type { RingMemory } from './ring/ring-memory.ts';
 import { Scaler } from './scaler.ts';
 import type { Standby } from './standby.ts';
 import type { LinkListener, WorkerLink } from './worker-link.ts';

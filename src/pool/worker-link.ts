@@ -1,8 +1,8 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort, type Transferable } from 'node:worker_threads';
 import type { BindFailure } from '../protocol/control.ts';
 import type { ImageSpec, MainToWorker, ServeTask, WorkerToMain } from '../protocol/worker.ts';
-import type { OnRecord, ReplyRing } from './reply-ring.ts';
-import type { RequestRing } from './request-ring.ts';
+import type { OnRecord, ReplyRing } from './ring/reply-ring.ts';
+import type { RequestRing } from './ring/request-ring.ts';
 
 export type LinkState = 'binding' | 'serving' | 'stopping' | 'ended';
 

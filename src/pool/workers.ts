@@ -2,9 +2,9 @@ import type { BindFailure } from '../protocol/control.ts';
 import { WORKERS_MAX, WORKER_STATE } from '../protocol/ring.ts';
 import type { ImageSpec, ServeResult } from '../protocol/worker.ts';
 import type { PoolEvents } from './handler-pool.ts';
-import { ReplyRing } from './reply-ring.ts';
-import type { RequestRing } from './request-ring.ts';
-import type { RingMemory } from './ring-memory.ts';
+import { ReplyRing } from './ring/reply-ring.ts';
+import type { RequestRing } from './ring/request-ring.ts';
+import type { RingMemory } from './ring/ring-memory.ts';
 import type { BlankPool, Standby } from './standby.ts';
 import { WorkerLink, type LinkListener } from './worker-link.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { checkEveryMs, clientLimits } from '../../src/gateway/client-limits.ts';
+import { checkEveryMs, clientLimits } from '../../src/gateway/client/client-limits.ts';
 import { ManualClock } from '../serving/manual-clock.ts';
 import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { TEST_SETTINGS } from '../support/data-plane-settings.ts';

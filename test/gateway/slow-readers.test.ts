@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { SendWatch } from '../../src/gateway/send-stall.ts';
+import { SendWatch } from '../../src/gateway/client/send-stall.ts';
 import { ManualClock } from '../serving/manual-clock.ts';
 import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { endpointSpec, TestGateway } from './test-gateway.ts';

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ENDPOINT_TRANSITIONS, nextEndpointState, type EndpointEvent } from '../../src/lifecycle/endpoint-state.ts';
+import {
+  ENDPOINT_TRANSITIONS,
+  nextEndpointState,
+  type EndpointEvent,
+} from '../../src/lifecycle/states/endpoint-state.ts';
 import {
   GENERATION_TRANSITIONS,
   nextGenerationState,
   type GenerationEvent,
-} from '../../src/lifecycle/generation-state.ts';
-import { IllegalTransition } from '../../src/lifecycle/transition.ts';
+} from '../../src/lifecycle/states/generation-state.ts';
+import { IllegalTransition } from '../../src/lifecycle/states/transition.ts';
 import type { EndpointState, GenerationState } from '../../src/store/records.ts';
 
 const ENDPOINT_STATES: readonly EndpointState[] = ['created', 'compiled', 'loaded', 'draining', 'error'];

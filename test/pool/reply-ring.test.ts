@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { RECORD } from '../../src/protocol/frame.ts';
 import { DOORBELL, DOORBELL_BYTES, POOL_RECORD } from '../../src/protocol/ring.ts';
-import { ReplyRing } from '../../src/pool/reply-ring.ts';
+import { ReplyRing } from '../../src/pool/ring/reply-ring.ts';
 import { ReplySink } from '../../workers/reply-sink.ts';
 
 function ringWithSink() {

@@ -5,9 +5,9 @@ import { it } from 'node:test';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { readReply } from '../../src/protocol/frame.ts';
 import { OWNER, WORKER_STATE } from '../../src/protocol/ring.ts';
-import { Doorbell, type DoorbellSource } from '../../src/pool/doorbell.ts';
-import { ReplyRing } from '../../src/pool/reply-ring.ts';
-import { RequestRing } from '../../src/pool/request-ring.ts';
+import { Doorbell, type DoorbellSource } from '../../src/pool/ring/doorbell.ts';
+import { ReplyRing } from '../../src/pool/ring/reply-ring.ts';
+import { RequestRing } from '../../src/pool/ring/request-ring.ts';
 import { partsOf } from './harness.ts';
 
 const FRAMES = 100_000;

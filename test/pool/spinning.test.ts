@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MainSpinner } from '../../src/pool/main-spinner.ts';
+import { MainSpinner } from '../../src/pool/ring/main-spinner.ts';
 import { monotonicNowMs } from '../../src/protocol/clock.ts';
 import { DOORBELL_BYTES, DOORBELL_WORD } from '../../src/protocol/ring.ts';
 import { SPINNING, SpinScore } from '../../src/protocol/spinning.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Compiler, CompileInput } from '../../src/build/compiler.ts';
 import { AdminError } from '../../src/errors.ts';
 import type { DataPlane, DataPlaneListener, ProcessId } from '../../src/lifecycle/data-plane.ts';
-import { lastErrorOf } from '../../src/lifecycle/endpoint-state.ts';
+import { lastErrorOf } from '../../src/lifecycle/states/endpoint-state.ts';
 import { Lifecycle } from '../../src/lifecycle/lifecycle.ts';
 import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
 import { NO_FIGURES } from '../../src/observe/figures.ts';

@@ -1,5 +1,5 @@
 import type { ServerOptions } from 'node:http';
-import type { DataPlaneSettings } from '../protocol/control.ts';
+import type { DataPlaneSettings } from '../../protocol/control.ts';
 
 /** What one client may cost the public listener; times in milliseconds. */
 export interface ClientLimits {

@@ -7,7 +7,7 @@
  *                        └───────────────────────────────────emptied──────────────────┘
  * ```
  */
-import type { EndpointRecord, EndpointState, LastError } from '../store/records.ts';
+import type { EndpointRecord, EndpointState, LastError } from '../../store/records.ts';
 import { follow, type TransitionTable } from './transition.ts';
 
 export type EndpointEvent =

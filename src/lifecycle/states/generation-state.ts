@@ -5,7 +5,7 @@
  *     └──failed──► failed                         └────forced────► retired (forced)
  * ```
  */
-import type { DrainOutcome, GenerationState } from '../store/records.ts';
+import type { DrainOutcome, GenerationState } from '../../store/records.ts';
 import { follow, type TransitionTable } from './transition.ts';
 
 export type GenerationEvent =

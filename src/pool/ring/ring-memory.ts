@@ -1,4 +1,4 @@
-import { REPLY_RING_BYTES, REQUEST_RING_BYTES } from '../protocol/ring.ts';
+import { REPLY_RING_BYTES, REQUEST_RING_BYTES } from '../../protocol/ring.ts';
 
 /** Memory kept of each kind; what comes back beyond is left to the garbage collector. */
 const KEPT_MAX = 32;

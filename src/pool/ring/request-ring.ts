@@ -1,4 +1,4 @@
-import { REQUEST_HEADER_BYTES, requestFrameBytes, writeRequestFrame, type RequestParts } from '../protocol/frame.ts';
+import { REQUEST_HEADER_BYTES, requestFrameBytes, writeRequestFrame, type RequestParts } from '../../protocol/frame.ts';
 import {
   OWNER,
   REQUEST_RING_BYTES,
@@ -16,7 +16,7 @@ import {
   packWord,
   slotByte,
   stateWord,
-} from '../protocol/ring.ts';
+} from '../../protocol/ring.ts';
 
 /** The main thread's side of a request ring: the only one that writes requests into it. See the picture in ring.ts. */
 export class RequestRing {

@@ -1,4 +1,4 @@
-import { DOORBELL, DOORBELL_BYTES, DOORBELL_WORD } from '../protocol/ring.ts';
+import { DOORBELL, DOORBELL_BYTES, DOORBELL_WORD } from '../../protocol/ring.ts';
 import { MainSpinner } from './main-spinner.ts';
 
 /** Something that wakes workers and reads their replies, once per turn of the event loop. */

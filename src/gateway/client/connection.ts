@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import type { PublicErrorCode } from '../errors.ts';
-import type { Clock } from '../serving/clock.ts';
-import type { CloseReason } from '../serving/process-figures.ts';
+import type { PublicErrorCode } from '../../errors.ts';
+import type { Clock } from '../../serving/clock.ts';
+import type { CloseReason } from '../../serving/process-figures.ts';
 import type { ClientLimits } from './client-limits.ts';
-import { rawErrorReply } from './error-reply.ts';
-import type { Exchange } from './exchange.ts';
+import { rawErrorReply } from '../error-reply.ts';
+import type { Exchange } from '../exchange.ts';
 import { LINGER_MS } from './linger.ts';
-import { newRequestId } from './request-id.ts';
+import { newRequestId } from '../request-id.ts';
 import { acknowledgedBytes, SendWatch } from './send-stall.ts';
 
 /** Time a client has to close its side of an idle connection after we have closed ours. */

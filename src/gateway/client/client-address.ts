@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import type { IncomingHttpHeaders } from 'node:http';
-import { hostName } from './request-target.ts';
+import { hostName } from '../request-target.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = [Address, number];

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Clock } from '../serving/clock.ts';
+import type { Clock } from '../../serving/clock.ts';
 
 /** Most that is read and dropped of what nobody wants, in time and bytes, before the connection is closed anyway. */
 export const LINGER_MS = 1_000;

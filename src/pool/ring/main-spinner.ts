@@ -1,4 +1,4 @@
-import { SPINNING, SpinScore } from '../protocol/spinning.ts';
+import { SPINNING, SpinScore } from '../../protocol/spinning.ts';
 
 /** Decides, once per turn of the event loop, whether the main thread looks for replies again at once or may sleep. */
 export class MainSpinner {

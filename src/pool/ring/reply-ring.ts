@@ -5,7 +5,7 @@ import {
   REPLY_RING_BYTES,
   REPLY_RING_DATA_BYTES,
   REPLY_WORD,
-} from '../protocol/ring.ts';
+} from '../../protocol/ring.ts';
 
 /** Called with the memory a record lies in and its offset; what is kept of it has to be copied. */
 export type OnRecord = (source: Buffer, offset: number) => void;
