@@ -106,7 +106,7 @@ export interface HandlerPool {
   /**
    * Ends the pool: requests in it finish, at most until `drainTimeoutMs` have passed; those still there are settled with
    * `leftWith`, by default `handler_drain_forced`, and dropped. Resolves when every image is unmapped; the threads are
-   * blank then.
+   * blank then. Called again, it may shorten the time.
    */
   retire(drainTimeoutMs: number, leftWith?: Failure): Promise<RetireOutcome>;
 }

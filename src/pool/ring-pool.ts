@@ -49,6 +49,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   /** `dead`: no worker is left and none is starting. */
   #state: PoolState | 'dead' = 'binding';
   #retired: Promise<RetireOutcome> | null = null;
+  /** Resolves when a drain under way has to be over sooner than it was to be. */
+  readonly #drainOver = Promise.withResolvers<false>();
 
   constructor(options: RingPoolOptions) {
     const { spec, image, doorbell, standby, memory } = options;
@@ -130,7 +132,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   }
 
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
-    this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
+    if (this.#retired === null) this.#retired = this.#retire(drainTimeoutMs, leftWith);
+    else setTimeout(() => this.#drainOver.resolve(false), drainTimeoutMs).unref();
     return this.#retired;
   }
 
@@ -241,7 +244,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     this.#state = 'draining';
     // What waits is better answered by a crash now than by its deadline later.
     for (const link of this.#workers) link.post({ kind: 'end_pauses' });
-    const drained = await emptyWithin(this.#requests, drainTimeoutMs);
+    const drained = await Promise.race([emptyWithin(this.#requests, drainTimeoutMs), this.#drainOver.promise]);
     if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);

@@ -223,6 +223,7 @@ export class Generation implements ThreadHolder {
     const startedMs = this.#surroundings.clock.nowMs();
     // Requests that waited for a thread belong to this generation all the same; the budget is exceeded for their sake.
     if (this.#live?.phase === 'waiting') void this.#bindImages(this.#live, 1);
+    for (const pool of this.#leaving.keys()) void pool.retire(timeoutMs);
     void this.#letGo(timeoutMs);
     const outcomes = await Promise.all(this.#leaving.values());
     this.#enter('retired');
@@ -303,9 +304,13 @@ export class Generation implements ThreadHolder {
     else this.#failed(failure);
   }
 
-  /** Nothing of the serving generation can be loaded: pause before the next attempt, and say so. */
+  /**
+   * Nothing of the serving generation can be loaded: pause before the next attempt, and say so. What waits is refused; what
+   * was started, in an image that takes nothing new, has its own deadline.
+   */
   #failed(failure: BindFailure): void {
-    void this.#letGo(0, 'endpoint_not_loaded');
+    this.#live?.pool.failWaiting('endpoint_not_loaded');
+    void this.#letGo(this.#limits.timeoutMs);
     if (!this.serving) return;
     this.#wakeFailures++;
     this.#wakeNotBeforeMs = this.#surroundings.clock.nowMs() + wakePauseMs(this.#wakeFailures);

@@ -229,6 +229,17 @@ export function conformance(name: string, make: PoolMaker): void {
       assert.equal(pool.figures().images, 0);
     });
 
+    it('may be given less time while it retires', async () => {
+      const { pool } = await make(LIMITS_FOR_TESTS, 'kit');
+      await pool.bind(1);
+      const asked = ask(pool, 'op=forever');
+      await eventually('started', () => pool.figures().queueLength === 0);
+      const retired = pool.retire(1_000_000);
+      assert.equal(pool.retire(40), retired);
+      assert.deepEqual(await retired, { outcome: 'forced', stillMapped: false });
+      await assertFails(asked, 'handler_drain_forced');
+    });
+
     it('forces out what is still there at the drain timeout', async () => {
       const { pool } = await make({ ...LIMITS_FOR_TESTS, inFlightMax: 2 }, 'kit');
       await pool.bind(1);

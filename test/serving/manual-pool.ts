@@ -41,6 +41,8 @@ export class ManualPool implements HandlerPool {
   readonly #factory: ManualPoolFactory;
   readonly #waiting = new Set<Waiting>();
   readonly #requests = new Set<Waiting>();
+  readonly #forced = Promise.withResolvers<'forced'>();
+  #retirement: Promise<RetireOutcome> | null = null;
   #onEmpty: (() => void) | null = null;
 
   constructor(spec: PoolSpec, factory: ManualPoolFactory) {
@@ -100,15 +102,17 @@ export class ManualPool implements HandlerPool {
     for (const request of this.#waiting) this.#settle(request, { kind: 'failure', code });
   }
 
-  async retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
+  retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
+    this.#factory.clock.after(drainTimeoutMs, () => this.#forced.resolve('forced'));
+    return (this.#retirement ??= this.#retire(leftWith));
+  }
+
+  async #retire(leftWith: Failure): Promise<RetireOutcome> {
     this.retired = true;
     const empty = Promise.withResolvers<'drained'>();
     this.#onEmpty = () => empty.resolve('drained');
     if (this.#requests.size === 0) this.#onEmpty();
-    const forced = Promise.withResolvers<'forced'>();
-    const timer = this.#factory.clock.after(drainTimeoutMs, () => forced.resolve('forced'));
-    const outcome = await Promise.race([empty.promise, forced.promise]);
-    timer.cancel();
+    const outcome = await Promise.race([empty.promise, this.#forced.promise]);
     for (const request of this.#requests) this.#settle(request, { kind: 'failure', code: leftWith });
     this.images = 0;
     return { outcome, stillMapped: false };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { wakePauseMs } from '../../src/serving/wake-backoff.ts';
 import { Harness, spec } from './harness.ts';
+import { replyWith } from './manual-pool.ts';
 import { settled } from './manual-clock.ts';
 
 describe('an endpoint that sleeps', () => {
@@ -119,6 +120,22 @@ describe('a wake that fails', () => {
       [0, 500, 1_000, 2_000, 30_000, 30_000],
     );
   });
+});
+
+test('what was started when nothing can be loaded any more has its own deadline, and a drain may still end it', async () => {
+  const h = new Harness();
+  await h.start(spec('a', 1, { timeoutMs: 20_000 }));
+  const pool = h.factory.pool('a', 1);
+  const [answered, drained] = [h.request('a'), h.request('a')];
+  pool.images = 0;
+  pool.spec.events.bindFailed({ code: 'copy_failed', message: 'no descriptors' });
+  assert.equal(pool.retired, true);
+  h.open[0]?.(replyWith('in time'));
+  assert.equal(answered.outcome?.kind, 'reply');
+  assert.equal(drained.outcome, null);
+  h.deployment.commit('a', spec('a', 2, { drainTimeoutMs: 1_000 }));
+  await h.clock.advance(1_000);
+  assert.deepEqual(drained.outcome, { kind: 'failure', code: 'handler_drain_forced' });
 });
 
 test('an endpoint whose last worker lost its image is failed, and woken by a later request', async () => {

@@ -50,6 +50,7 @@ export class FakePool implements HandlerPool {
   #images = 0;
   #hasFailed = false;
   #retired: Promise<RetireOutcome> | null = null;
+  readonly #drainOver = Promise.withResolvers<false>();
   #onEmpty: (() => void) | null = null;
 
   /** With a BindFailure instead of a handler, every bind fails. */
@@ -116,12 +117,13 @@ export class FakePool implements HandlerPool {
   }
 
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
-    this.#retired ??= this.#retire(drainTimeoutMs, leftWith);
+    if (this.#retired === null) this.#retired = this.#retire(drainTimeoutMs, leftWith);
+    else setTimeout(() => this.#drainOver.resolve(false), drainTimeoutMs).unref();
     return this.#retired;
   }
 
   async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
-    const drained = await this.#emptyWithin(drainTimeoutMs);
+    const drained = await Promise.race([this.#emptyWithin(drainTimeoutMs), this.#drainOver.promise]);
     for (const request of [...this.#queue, ...this.#running]) {
       request.settle?.(failure(leftWith));
       request.settle = null;
