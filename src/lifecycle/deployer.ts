@@ -94,12 +94,8 @@ export class Deployer {
   async deployBuild(id: string, build: BuildRecord, options: SwapOptions): Promise<Deployed> {
     const { journal, routing, bakes, ahead } = this.#parts;
     const { startedAt, cause, bakeMs } = options;
-    const prepared = ahead.take(id, build);
-    const swap =
-      prepared === null
-        ? await this.#loadAndCommit(id, build, options)
-        : await this.#commitPrepared(id, build, prepared, options);
-    const { serving, loadMs, record, superseded, servedBefore } = swap;
+    await ahead.settled(id, build);
+    const { serving, loadMs, record, superseded, servedBefore } = await this.#loadAndCommit(id, build, options);
     const { generation } = serving;
     bakes.begin(id, { generation, before: servedBefore, bakeMs }, performance.now());
     const requestsLeft = await routing.swap(record, serving, superseded);
@@ -121,8 +117,7 @@ export class Deployer {
 
   async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
     const { journal, ahead } = this.#parts;
-    // Its number goes to this generation.
-    await ahead.drop(id);
+    ahead.take(id, build);
     const { generation } = journal.addGeneration(id, build.id, options.cause);
     try {
       const serving = await this.#load(journal.endpoint(id), generation, build);
@@ -130,23 +125,6 @@ export class Deployer {
       return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
     } catch (error) {
       await this.#giveUp(id, generation, error);
-      throw error;
-    }
-  }
-
-  /** What is loaded already has nothing to wait for: one write. */
-  async #commitPrepared(id: string, build: BuildRecord, serving: GenerationSpec, options: SwapOptions): Promise<Swap> {
-    const { journal } = this.#parts;
-    const loadMs = performance.now() - options.startedAt;
-    try {
-      const committed = journal.transaction(() => {
-        const { generation } = journal.addGeneration(id, build.id, options.cause);
-        if (generation !== serving.generation) throw new Error(`${id} was prepared as ${serving.generation}`);
-        return this.#commitPoint(id, generation, options);
-      });
-      return { serving, loadMs, ...committed };
-    } catch (error) {
-      await this.#giveUp(id, serving.generation, error);
       throw error;
     }
   }

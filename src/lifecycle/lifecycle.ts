@@ -72,7 +72,6 @@ export class Lifecycle {
       compiler,
       dataPlane,
       routing: this.#routing,
-      turns: this.#turns,
     });
     const onDeployed = (id: string, before: number | null): void => this.#afterDeploy(id, before);
     this.#deployer = new Deployer({ ...parts, compiler, dataPlane, ledger, ahead: this.#ahead, onDeployed });
@@ -124,7 +123,7 @@ export class Lifecycle {
 
   async compile(id: string): Promise<BuildRecord> {
     const build = await this.#builder.compile(id);
-    void this.#ahead.guess(build);
+    this.#ahead.guess(build);
     return build;
   }
 
@@ -182,16 +181,20 @@ export class Lifecycle {
     });
   }
 
-  /** The next deploy may well be a rollback. */
+  /** The next deploy may well be a rollback. What goes wrong here does not make the deploy fail. */
   #afterDeploy(id: string, before: number | null): void {
     this.#pruning.request();
-    const buildId = before === null ? undefined : this.#store.generation(id, before)?.buildId;
-    const build = buildId === undefined ? null : this.#store.build(buildId);
-    if (build !== null) void this.#ahead.guess(build);
+    try {
+      const buildId = before === null ? undefined : this.#store.generation(id, before)?.buildId;
+      const build = buildId === undefined ? null : this.#store.build(buildId);
+      if (build !== null) this.#ahead.guess(build);
+    } catch (error) {
+      this.#journal.publish({ type: 'failure', message: String(error) });
+    }
   }
 
   async #takeAway(id: string): Promise<void> {
-    await this.#ahead.drop(id);
+    this.#ahead.drop(id);
     const { generation } = this.#journal.endpoint(id);
     if (generation === null) return;
     const record = this.#journal.transaction(() => {

@@ -92,7 +92,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   }
 
   deployed(): void {
-    for (const link of this.#workers) link.post({ kind: 'deployed' });
+    this.#workers.deployed();
   }
 
   setLimits(limits: PoolLimits): void {
@@ -116,7 +116,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     return {
       queueLength: this.#requests.dispatch.waiting,
       inFlight: this.#requests.size,
-      images: this.#workers.live - this.#workers.count('binding'),
+      images: this.#workers.bound,
       threads: this.#workers.threads,
     };
   }
@@ -232,7 +232,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     return {
       nowMs: monotonicNowMs(),
       waitingSinceMs: this.#requests.dispatch.oldestPosted?.admittedAtMs ?? null,
-      workers: this.#workers.live,
+      workers: this.#workers.bound + this.#workers.count('binding'),
       bindingWorkers: this.#workers.count('binding'),
       parkedWorkers: this.#workers.parked(),
       threadsMax: this.#limits.threadsMax,

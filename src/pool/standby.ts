@@ -20,6 +20,8 @@ export class BlankPool {
   readonly #piscina: Piscina;
   readonly #warm: Promise<unknown>;
   readonly #lostThread = Promise.withResolvers<void>();
+  /** Of tasks that no thread has taken yet, as far as is known; oldest first. */
+  readonly #onStuck = new Set<() => void>();
   #trimmed: Promise<void> = Promise.resolve();
   #broken = false;
 
@@ -40,9 +42,9 @@ export class BlankPool {
       recordTiming: false,
     });
     // A thread that ends without a task; one with a task rejects the task.
-    this.#piscina.on('error', () => this.#loseThread());
-    // Only then does Piscina count it no longer among the threads that will take a task.
-    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#piscina.queueSize > 0 && this.#loseThread()));
+    this.#piscina.on('error', () => (this.#broken = true));
+    this.#piscina.on('error', () => this.#lookForStuck());
+    this.#piscina.on('workerDestroy', () => this.#lookForStuck());
     const task: WorkerTask = { kind: 'warm', begun: new SharedArrayBuffer(4), threads };
     const tasks = Array.from({ length: threads }, () => this.#warmOne(task));
     const over = [Promise.all(tasks), sleep(WARM_TIMEOUT_MS, null, { ref: false })];
@@ -59,11 +61,12 @@ export class BlankPool {
   }
 
   /**
-   * Resolves when a thread could not start, or ended without a task: a task that was meant for it waits for ever. Piscina
-   * takes it out of its queue for no other thread.
+   * Calls `action` when no thread will come for a task that was given after this call: one could not start, and Piscina
+   * leaves what was meant for it in its queue. @returns what ends that
    */
-  get threadLost(): Promise<void> {
-    return this.#lostThread.promise;
+  onStuck(action: () => void): () => void {
+    this.#onStuck.add(action);
+    return () => void this.#onStuck.delete(action);
   }
 
   /** Runs one task on a thread that has none, starting one if need be. */
@@ -89,9 +92,16 @@ export class BlankPool {
     await this.#piscina.destroy();
   }
 
-  #loseThread(): void {
-    this.#broken = true;
-    this.#lostThread.resolve();
+  #lookForStuck(): void {
+    // Only then does Piscina count the thread no longer among those that will take a task.
+    setImmediate(() => {
+      const stuck = this.#piscina.queueSize;
+      if (stuck === 0) return;
+      this.#broken = true;
+      this.#lostThread.resolve();
+      // Tasks are taken in their order, so the latest ones are left.
+      for (const action of [...this.#onStuck].slice(-stuck)) action();
+    });
   }
 
   async #trim(threads: number): Promise<void> {

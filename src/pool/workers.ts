@@ -27,6 +27,7 @@ export interface WorkersOptions {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #links: (WorkerLink | null)[] = [];
+  #image: ImageSpec;
   #pool: BlankPool | null = null;
   #closing = false;
   #stillMapped = false;
@@ -36,11 +37,25 @@ export class Workers {
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#image = options.image;
   }
 
   /** Workers that have not ended. */
   get live(): number {
     return this.#live;
+  }
+
+  /** Workers with an image; one that had to be given up before it bound its first is none. */
+  get bound(): number {
+    let count = 0;
+    for (const link of this) if (link.slot !== null) count += 1;
+    return count;
+  }
+
+  /** The generation that was prepared ahead is deployed, also for workers that come later. */
+  deployed(): void {
+    this.#image = { ...this.#image, ahead: false };
+    for (const link of this) link.post({ kind: 'deployed' });
   }
 
   /** Images may be left in the process: one would not unmap, or its thread died. */
@@ -129,10 +144,11 @@ export class Workers {
     if (this.live > 0) await this.#ended.promise;
   }
 
-  /** Tasks that no thread will take end with their pool; where one was taken, it is given up later (see retirement.ts). */
+  /** Tasks that no thread will take end with their pool; where there is one, it takes them when it is free. */
   #endUnstarted(): void {
     const pool = this.#pool;
-    if (pool?.isBroken !== true || [...this].some(link => link.slot !== null)) return;
+    // A thread that may be loading something must not be ended.
+    if (pool?.isBroken !== true || pool.threads > 0) return;
     this.#pool = null;
     this.#options.standby.discard(pool);
   }
@@ -153,19 +169,20 @@ export class Workers {
   }
 
   async #startOne(pool: BlankPool): Promise<BindFailure | null> {
-    const { ring, memory, listener, events, image, doorbell } = this.#options;
+    const { ring, memory, listener, events, doorbell } = this.#options;
     const index = this.#freeIndex();
     const link = new WorkerLink(index, ring, new ReplyRing(memory.takeReplyRing()), listener);
     this.#links[index] = link;
     this.#live += 1;
     events.binding();
-    const { task, transferList } = link.task(image, doorbell);
+    const { task, transferList } = link.task(this.#image, doorbell);
     pool.run(task, transferList).then(
       result => this.#onTaskEnd(link, result as ServeResult),
       (error: unknown) => this.#onThreadDeath(link, error),
     );
-    if (!pool.isBroken) void pool.threadLost.then(() => giveUpStart(link, 'A thread could not start.'));
+    const whenStuckEnd = pool.onStuck(() => giveUpStart(link, 'A thread could not start.'));
     const failure = await firstBind(link);
+    whenStuckEnd();
     events.bound();
     return failure;
   }

@@ -117,16 +117,30 @@ export class Deployment {
   async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
     if (spec.serving === null)
       return { ok: false, code: 'worker_failed', message: 'There is no generation to prepare.' };
-    if (ahead && this.#keeper.threadsFree === 0)
-      return { ok: false, code: 'no_threads', message: 'All threads of THREADS_MAX are in use.' };
-    await this.abandon(spec.id, spec.serving.generation);
+    if (ahead && !this.#keeper.hasSlack)
+      return { ok: false, code: 'no_threads', message: 'Half of THREADS_MAX is in use.' };
+    const generation =
+      this.#guessFor(spec.serving, spec.id) ?? (await this.#replacePrepared(spec, spec.serving, ahead));
     const endpoint = this.#ensure(spec.id);
-    const generation = this.#newGeneration(endpoint, spec, spec.serving, ahead);
-    endpoint.prepared.set(generation.number, generation);
-    const failure = await generation.bind(endpoint.serving?.images ?? 0);
+    const failure = await generation.prepare(endpoint.serving?.images ?? 0, ahead);
     if (failure === null && generation.state === 'prepared') return { ok: true };
-    await this.abandon(spec.id, generation.number);
+    // The number may be another build's by now.
+    if (endpoint.prepared.get(generation.number) === generation) await this.abandon(spec.id, generation.number);
     return { ok: false, ...(failure ?? { code: 'worker_failed', message: 'The generation was abandoned.' }) };
+  }
+
+  /** What was prepared ahead under this number, if it is this build. */
+  #guessFor({ generation, artifactPath }: GenerationSpec, id: string): Generation | null {
+    const prepared = this.#endpoints.get(id)?.prepared.get(generation);
+    return prepared?.artifactPath === artifactPath ? prepared : null;
+  }
+
+  async #replacePrepared(spec: EndpointSpec, serving: GenerationSpec, ahead: boolean): Promise<Generation> {
+    await this.abandon(spec.id, serving.generation);
+    const endpoint = this.#ensure(spec.id);
+    const generation = this.#newGeneration(endpoint, spec, serving, ahead);
+    endpoint.prepared.set(generation.number, generation);
+    return generation;
   }
 
   /** Lets go of a prepared generation; resolves when its images are unmapped. One that is not prepared does no harm. */
@@ -174,7 +188,8 @@ export class Deployment {
     // A process that ends still hears of deploys, so that it answers nothing old after them; it loads nothing any more.
     const wanted = this.#ending ? null : (spec?.serving ?? null);
     const old = endpoint.serving;
-    if (old !== null && old.number === wanted?.generation) {
+    // An endpoint that was deleted and created again counts anew: the same number may be another build's.
+    if (old !== null && old.number === wanted?.generation && old.artifactPath === wanted.artifactPath) {
       old.forgiveFailures();
       return;
     }

@@ -13,21 +13,10 @@ import type {
 import type { Clock } from './clock.ts';
 import { CrashStreak } from './crash-streak.ts';
 import type { EndpointCounters } from './endpoint-counters.ts';
+import { GENERATION_TRANSITIONS, type GenerationState } from './generation-state.ts';
+import { LeavingPools } from './leaving-pools.ts';
 import type { ThreadHolder, ThreadKeeper } from './thread-keeper.ts';
 import { wakePauseMs } from './wake-backoff.ts';
-
-/**
- *     prepared ──commit──► serving ──superseded, undeployed──► draining ──last image unmapped──► retired
- *         └──────────────abandoned──────────────────────────────►┘
- */
-export type GenerationState = 'prepared' | 'serving' | 'draining' | 'retired';
-
-const TRANSITIONS: Readonly<Record<GenerationState, readonly GenerationState[]>> = {
-  prepared: ['serving', 'draining'],
-  serving: ['draining'],
-  draining: ['retired'],
-  retired: [],
-};
 
 /** What generations share: where their pools come from, and whom they tell what. */
 export interface GenerationSurroundings {
@@ -59,7 +48,6 @@ interface LivePool {
 
 /** A worker that could not get a fresh image is gone after so long, usually. */
 const WORKER_GONE_MS = 50;
-
 const NO_GUARD: BindFailure = { code: 'worker_failed', message: 'The guard library is not built yet.' };
 
 /**
@@ -73,11 +61,13 @@ export class Generation implements ThreadHolder {
   readonly #surroundings: GenerationSurroundings;
   readonly #counters: EndpointCounters;
   readonly #crashStreak: CrashStreak;
+  /** Images are named as of a generation that is not deployed. */
   readonly #ahead: boolean;
+  #isGuess = false;
   #limits: PoolLimits;
   #state: GenerationState = 'prepared';
   #live: LivePool | null = null;
-  readonly #leaving = new Map<HandlerPool, Promise<'drained' | 'forced'>>();
+  readonly #leaving: LeavingPools;
   #requests = 0;
   #lastUsedMs: number;
   #wakeFailures = 0;
@@ -100,6 +90,8 @@ export class Generation implements ThreadHolder {
     this.#surroundings = options.surroundings;
     this.#ahead = options.ahead ?? false;
     this.#crashStreak = new CrashStreak(options.surroundings.crashLoopFaults);
+    const name = `generation ${this.number} of ${this.endpoint}`;
+    this.#leaving = new LeavingPools(name, message => this.#replaceProcess(message));
     this.#lastUsedMs = options.surroundings.clock.nowMs();
     options.surroundings.keeper.add(this);
   }
@@ -117,7 +109,12 @@ export class Generation implements ThreadHolder {
   }
 
   get givesWay(): boolean {
-    return this.serving || (this.#ahead && this.#state === 'prepared');
+    return this.serving || this.isGuess;
+  }
+
+  /** Prepared for a deploy that nobody has asked for. */
+  get isGuess(): boolean {
+    return this.#isGuess && this.#state === 'prepared';
   }
 
   /** It has no thread, nor is one asked for. */
@@ -131,7 +128,7 @@ export class Generation implements ThreadHolder {
 
   get threads(): number {
     let threads = this.#live === null ? 0 : Math.max(this.#live.imagesAsked, this.#live.pool.figures().threads);
-    for (const pool of this.#leaving.keys()) threads += pool.figures().threads;
+    for (const pool of this.#leaving) threads += pool.figures().threads;
     return threads;
   }
 
@@ -142,7 +139,7 @@ export class Generation implements ThreadHolder {
   /** Requests given to it and not finished, also those being dropped. */
   get inFlight(): number {
     let inFlight = this.#live?.pool.figures().inFlight ?? 0;
-    for (const pool of this.#leaving.keys()) inFlight += pool.figures().inFlight;
+    for (const pool of this.#leaving) inFlight += pool.figures().inFlight;
     return inFlight;
   }
 
@@ -175,6 +172,14 @@ export class Generation implements ThreadHolder {
     return failure;
   }
 
+  /** As `bind`; what was prepared ahead binds what it lacks, having given way, or having fewer images than are wanted now. */
+  async prepare(wanted: number, ahead: boolean): Promise<BindFailure | null> {
+    this.#isGuess = ahead;
+    const lacking = Math.max(1, wanted) - this.images;
+    if (this.#live?.phase === 'bound' && lacking <= 0) return null;
+    return this.bind(ahead ? Math.min(lacking, this.#surroundings.keeper.threadsFree >> 1) : lacking);
+  }
+
   /** Binds because it is committed and was not prepared here; what fails is told as an event. */
   wakeForDeploy(): void {
     this.#live ??= this.#newPool();
@@ -199,7 +204,7 @@ export class Generation implements ThreadHolder {
   setLimits(limits: PoolLimits): void {
     this.#limits = limits;
     this.#live?.pool.setLimits(limits);
-    for (const pool of this.#leaving.keys()) pool.setLimits(limits);
+    for (const pool of this.#leaving) pool.setLimits(limits);
   }
 
   shrink(): void {
@@ -223,9 +228,8 @@ export class Generation implements ThreadHolder {
     const startedMs = this.#surroundings.clock.nowMs();
     // Requests that waited for a thread belong to this generation all the same; the budget is exceeded for their sake.
     if (this.#live?.phase === 'waiting') void this.#bindImages(this.#live, 1);
-    for (const pool of this.#leaving.keys()) void pool.retire(timeoutMs);
     void this.#letGo(timeoutMs);
-    const outcomes = await Promise.all(this.#leaving.values());
+    const outcomes = await this.#leaving.end(timeoutMs);
     this.#enter('retired');
     this.#surroundings.keeper.remove(this);
     return {
@@ -250,13 +254,13 @@ export class Generation implements ThreadHolder {
   }
 
   #memory(): HeapBytes {
-    const pools = [...this.#leaving.keys()];
+    const pools = [...this.#leaving];
     if (this.#live !== null) pools.push(this.#live.pool);
     return sumHeapBytes(pools.map(pool => pool.memory()));
   }
 
   #enter(next: GenerationState): void {
-    if (!TRANSITIONS[this.#state].includes(next)) {
+    if (!GENERATION_TRANSITIONS[this.#state].includes(next)) {
       throw new Error(`Generation ${this.number} of ${this.endpoint} cannot go from ${this.#state} to ${next}.`);
     }
     this.#state = next;
@@ -324,23 +328,8 @@ export class Generation implements ThreadHolder {
     if (live === null) return;
     this.#live = null;
     this.#surroundings.keeper.withdrawWake(this);
-    const leaving = this.#retire(live.pool, timeoutMs, leftWith);
-    this.#leaving.set(live.pool, leaving);
-    await leaving;
-    this.#leaving.delete(live.pool);
+    await this.#leaving.add(live.pool, timeoutMs, leftWith);
     this.#surroundings.keeper.threadsFreed();
-  }
-
-  async #retire(pool: HandlerPool, timeoutMs: number, leftWith: Failure): Promise<'drained' | 'forced'> {
-    const name = `generation ${this.number} of ${this.endpoint}`;
-    try {
-      const { outcome, stillMapped } = await pool.retire(timeoutMs, leftWith);
-      if (stillMapped) this.#replaceProcess(`An image of ${name} would not unmap.`);
-      return outcome;
-    } catch (error) {
-      this.#replaceProcess(`The pool of ${name} could not be retired: ${String(error)}`);
-      return 'forced';
-    }
   }
 
   #replaceProcess(message: string): void {

@@ -8,6 +8,8 @@ export interface ThreadUse {
   /** No request is in it. */
   readonly idle: boolean;
   readonly lastUsedMs: number;
+  /** Prepared for a deploy that nobody has asked for. */
+  readonly isGuess?: boolean;
 }
 
 export interface RoomPlan<U> {
@@ -18,7 +20,7 @@ export interface RoomPlan<U> {
 }
 
 /**
- * Who gives way so that `missing` threads become free. First pools with several threads shrink to one, the least
+ * Who gives way so that `missing` threads become free. First what nobody has asked for; then pools with several threads shrink to one, the least
  * recently used first; then idle ones sleep, in the same order. A busy pool shrinks too, but nobody knows when its
  * workers will be done, so what it may give is not counted on: a wake never waits behind somebody's long request while
  * an idle endpoint holds a thread.
@@ -28,15 +30,21 @@ export function planRoom<U extends ThreadUse>(uses: readonly U[], missing: numbe
   const shrink: U[] = [];
   const sleep: U[] = [];
   let stillMissing = missing;
+  const isFreeGuess = (use: U): boolean => use.isGuess === true && use.idle && use.threads > 0;
+  for (const use of byAge.filter(isFreeGuess)) {
+    if (stillMissing <= 0) break;
+    sleep.push(use);
+    stillMissing -= use.threads;
+  }
   for (const use of byAge) {
     if (stillMissing <= 0) break;
-    if (use.threads <= 1) continue;
+    if (use.threads <= 1 || isFreeGuess(use)) continue;
     shrink.push(use);
     if (use.idle) stillMissing -= use.threads - 1;
   }
   for (const use of byAge) {
     if (stillMissing <= 0) break;
-    if (!use.idle || use.threads === 0) continue;
+    if (!use.idle || use.threads === 0 || isFreeGuess(use)) continue;
     sleep.push(use);
     stillMissing -= 1;
   }

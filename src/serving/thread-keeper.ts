@@ -5,6 +5,8 @@ import { imagesForDeploy, overdueForSleep, planRoom, type ThreadUse } from './th
 export interface ThreadHolder extends ThreadUse {
   /** It may be asked to shrink and to sleep: it serves, or was prepared for a deploy that may never come. */
   readonly givesWay: boolean;
+  /** Nobody has asked for it: it gives way before all others. */
+  readonly isGuess: boolean;
   shrink(): void;
   sleep(): void;
   /** A thread is free: bind the first image. */
@@ -63,9 +65,18 @@ export class ThreadKeeper {
     return Math.max(0, this.#threadsMax - this.threadsUsed);
   }
 
+  /** There are threads for what nobody may need. */
+  get hasSlack(): boolean {
+    return this.threadsFree > this.#threadsMax >> 1;
+  }
+
   /** May a busy pool take one more thread? Those that have none come first. */
   mayGrow(): boolean {
-    return this.#waiting.size === 0 && this.threadsUsed < this.#threadsMax;
+    if (this.#waiting.size > 0) return false;
+    if (this.threadsUsed < this.#threadsMax) return true;
+    // A guess goes for it; the pool asks again in a moment.
+    for (const holder of this.#holders) if (holder.isGuess) holder.sleep();
+    return false;
   }
 
   /** Images that a deploy may bind right now: at least one, though that may be one over the budget until others gave way. */

@@ -29,19 +29,19 @@ test('a new build of what serves is prepared ahead, and its deploy loads nothing
   assert.deepEqual(plane.generations('a'), ['serving'], 'it is no generation yet');
   const { generation } = await plane.lifecycle.deploy('a');
   assert.equal(generation, 2);
-  await told(plane, 'commit a 2', 'prepare ahead a 3');
+  await told(plane, 'prepare a 2', 'commit a 2', 'prepare ahead a 3');
   assert.equal(plane.served('a'), 'two');
 });
 
 test('what a rollback goes back to is prepared ahead after a deploy, and again after the rollback', async () => {
   await using plane = await serving();
   await plane.deploy('a', 'two');
-  await told(plane, 'prepare ahead a 2', 'commit a 2', 'prepare ahead a 3');
+  await told(plane, 'prepare ahead a 2', 'prepare a 2', 'commit a 2', 'prepare ahead a 3');
   await plane.lifecycle.rollback('a');
-  await told(plane, 'commit a 3', 'prepare ahead a 4');
+  await told(plane, 'prepare a 3', 'commit a 3', 'prepare ahead a 4');
   assert.equal(plane.served('a'), 'one');
   await plane.lifecycle.rollback('a');
-  await told(plane, 'commit a 4', 'prepare ahead a 5');
+  await told(plane, 'prepare a 4', 'commit a 4', 'prepare ahead a 5');
   assert.equal(plane.served('a'), 'two');
 });
 
@@ -57,14 +57,20 @@ test('another build than the one prepared is loaded as ever, under the number th
   assert.equal(plane.served('a'), 'one');
 });
 
-test('a process that came later has not prepared it, so all do', async () => {
+test('a deploy of another build waits for no guess', async () => {
   await using plane = await serving();
-  await plane.lifecycle.change('a', { code: 'two' });
+  plane.dataPlane.hasThreadsToSpare = false;
+  await plane.deploy('a', 'two');
+  plane.dataPlane.hasThreadsToSpare = true;
+  plane.dataPlane.calls.length = 0;
+  const gate = Promise.withResolvers<void>();
+  plane.dataPlane.beforePrepare = async (_endpoint, ahead) => (ahead ? gate.promise : undefined);
+  await plane.lifecycle.change('a', { code: 'three' });
   await plane.lifecycle.compile('a');
-  await told(plane, 'prepare ahead a 2');
-  plane.dataPlane.processes = [102, 103];
-  await plane.lifecycle.deploy('a');
-  await told(plane, 'abandon a 2', 'prepare a 2', 'commit a 2', 'prepare ahead a 3');
+  await plane.lifecycle.rollback('a');
+  await told(plane, 'prepare ahead a 3', 'abandon a 3', 'prepare a 3', 'commit a 3', 'prepare ahead a 4');
+  assert.equal(plane.served('a'), 'one');
+  gate.resolve();
 });
 
 test('a guess that fails is nobody’s error', async () => {

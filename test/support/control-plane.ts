@@ -30,7 +30,7 @@ export class FakeDataPlane implements DataPlane {
   hasThreadsToSpare = false;
   /** What was asked of it ahead of a deploy and refused: its abandoning is no news. */
   #refusedAhead: string | null = null;
-  beforePrepare: (endpoint: EndpointSpec) => Promise<void> = async () => {};
+  beforePrepare: (endpoint: EndpointSpec, ahead: boolean) => Promise<void> = async () => {};
   readonly #held = new Map<ProcessId, Set<string>>();
 
   holders(): readonly ProcessId[] {
@@ -43,7 +43,7 @@ export class FakeDataPlane implements DataPlane {
       return { ok: false, code: 'no_threads', message: 'none to spare' };
     }
     this.calls.push(`prepare${ahead ? ' ahead' : ''} ${endpoint.id} ${endpoint.serving?.generation}`);
-    await this.beforePrepare(endpoint);
+    await this.beforePrepare(endpoint, ahead);
     return this.prepareOutcomes.shift() ?? { ok: true };
   }
 

@@ -5,6 +5,7 @@
 //! of descriptors of its own, with that one descriptor in it, and never does anything: it is gone within a fraction of a
 //! millisecond, and its table with it.
 
+use core::mem;
 use std::sync::{mpsc, OnceLock};
 use std::thread;
 
@@ -14,10 +15,13 @@ use crate::signals::block_all_signals;
 
 const STACK_BYTES: usize = 64 << 10;
 
-/// Takes `fd` over, once per process: from now on it is open in the thread alone. `None`: the system refuses the thread or
-/// the table, and `fd` stays open in the process.
+/// Takes `fd`, a socket, over, once per process: from now on it is open in the thread alone. `None`: it is no socket, or the
+/// system refuses the thread or the table; then it stays as it is.
 pub fn hold(fd: c_int) -> Option<()> {
     static HELD: OnceLock<bool> = OnceLock::new();
+    if !is_socket(fd) {
+        return None;
+    }
     HELD.get_or_init(|| start(fd).is_some()).then_some(())
 }
 
@@ -57,5 +61,14 @@ fn keep_only(fd: c_int) -> Option<()> {
         let below = number == 0 || libc::close_range(0, number - 1, 0) == 0;
         let above = libc::close_range(number + 1, libc::c_uint::MAX, 0) == 0;
         (below && above).then_some(())
+    }
+}
+
+/// Whoever started the process may have given it nothing under that number: then it is somebody else's by now.
+fn is_socket(fd: c_int) -> bool {
+    // SAFETY: zeroes are a valid `stat`, which the call writes.
+    unsafe {
+        let mut stat: libc::stat = mem::zeroed();
+        libc::fstat(fd, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
     }
 }

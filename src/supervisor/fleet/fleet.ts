@@ -17,6 +17,7 @@ import { BackOff } from './back-off.ts';
 import { DeadlyBinds } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import { DesiredState, type Change } from './desired-state.ts';
+import { removeImagesOf } from './image-files.ts';
 import { planFleet, type FleetSize, type MemberState } from './fleet-plan.ts';
 import { GatewayProcess, type ProcessEnd } from './gateway-process.ts';
 import type { GuardSource } from '../guard-source.ts';
@@ -89,6 +90,8 @@ export class Fleet implements DataPlane {
   }
 
   async prepare(endpoint: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
+    // Nobody waits for it, so neither does it.
+    if (ahead && (this.#options.guard.path === null || !this.canServe())) throw new AdminError('not_serving');
     const guardPath = await this.#options.guard.ensure();
     for (let attempt = 0; attempt < PREPARE_ATTEMPTS; attempt += 1) {
       const members = await this.#untilServing();
@@ -323,6 +326,7 @@ export class Fleet implements DataPlane {
     const { figures, hasServed } = member;
     const hasFinished = member.hasFinished(end);
     this.#options.figures.end(member.process.pid, figures);
+    void removeImagesOf(member.process.pid, this.#options.settings.imagesDir);
     if (hasServed) this.#listener?.gone(member.process.pid, { clean: hasFinished, figures });
     this.#tell(member, 'ended', this.#stopping ? null : member.reasonOf(end));
     if (this.#stopping) return;

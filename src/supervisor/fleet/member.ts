@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { LIMITS } from '../../config.ts';
 import type {
   BindFailure,
@@ -24,6 +25,8 @@ const FIGURES_TIMEOUT_MS = 1_000;
 /** Phases of ending that may each take the drain timeout: bodies, handlers; and before them, clients that go on sending. */
 const SHUTDOWN_PHASES = 2;
 const HANDOVER_PHASES = 3;
+/** Nobody accepts connections meanwhile if it dies at that moment. */
+const CRASH_ROWS_TIMEOUT_MS = 100;
 const SHUTDOWN_GRACE_MS = 5_000;
 /** A process that was lost ends by itself, or is beyond control and must not go on answering from an old state. */
 const LOST_GRACE_MS = 1_000;
@@ -89,9 +92,14 @@ export class Member implements Placed {
     return this.#figures;
   }
 
-  /** Crashes in a row of what it serves, when it last gave figures. */
-  get crashRows(): readonly CrashRow[] {
-    const serving = this.#figures?.generations.filter(({ state, crashes }) => state === 'serving' && crashes > 0) ?? [];
+  /**
+   * Crashes in a row of what it serves, the one for which it is replaced among them. None when it cannot be asked any more:
+   * good answers since its last figures would be missing.
+   */
+  async currentCrashRows(): Promise<readonly CrashRow[]> {
+    if (this.state !== 'serving') return [];
+    const figures = await Promise.race([this.poll(), pause(CRASH_ROWS_TIMEOUT_MS, null, { ref: false })]);
+    const serving = figures?.generations.filter(({ state, crashes }) => state === 'serving' && crashes > 0) ?? [];
     return serving.map(({ endpoint, generation, crashes }) => ({ endpoint, generation, crashes }));
   }
 
@@ -142,9 +150,7 @@ export class Member implements Placed {
   async accept(predecessor: Member | null): Promise<void> {
     this.state = 'serving';
     this.hasServed = true;
-    // Its newest ones, if it can still be asked: the crash for which it is replaced is among them.
-    if (predecessor?.state === 'serving') await predecessor.poll();
-    const crashRows = predecessor?.crashRows ?? [];
+    const crashRows = predecessor === null ? [] : await predecessor.currentCrashRows();
     await this.process.call('accept', { crashRows }, LIMITS.unresponsiveMs);
     this.accepting = true;
   }
@@ -162,11 +168,13 @@ export class Member implements Placed {
     return this.#guarded;
   }
 
-  /** null: the process ended, and not of this. */
+  /** null: the process ended, and not of this, or serves no more. */
   async prepare(endpoint: EndpointSpec, guardPath: string, ahead: boolean): Promise<PrepareOutcome | null> {
     try {
       await this.giveGuard(guardPath);
-      return await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
+      const outcome = await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
+      // One that was relieved meanwhile lets go of what it has prepared; it is not needed any more.
+      return outcome.ok || this.state === 'serving' ? outcome : null;
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       if (error.kind !== 'gone') return { ok: false, code: 'worker_failed', message: error.message };

@@ -47,14 +47,13 @@ export class SimulatedFleet implements DataPlane {
   }
 
   async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
+    if (ahead) return this.#guess(spec);
     if (this.#preparing.has(spec.id)) this.violations.push(`${spec.id} is prepared twice at once`);
     this.#preparing.add(spec.id);
     try {
       for (;;) {
         while (this.#inState('serving').length === 0) await this.#serves.promise;
-        const calls = this.#inState('serving').map(process =>
-          process.call(() => process.deployment.prepare(spec, ahead)),
-        );
+        const calls = this.#inState('serving').map(process => process.call(() => process.deployment.prepare(spec)));
         const outcomes = (await Promise.all(calls)).filter(outcome => outcome !== null);
         const failure = outcomes.find(outcome => !outcome.ok);
         if (failure !== undefined) return failure;
@@ -63,6 +62,12 @@ export class SimulatedFleet implements DataPlane {
     } finally {
       this.#preparing.delete(spec.id);
     }
+  }
+
+  async #guess(spec: EndpointSpec): Promise<PrepareOutcome> {
+    const calls = this.#inState('serving').map(process => process.call(() => process.deployment.prepare(spec, true)));
+    const outcomes = await Promise.all(calls);
+    return outcomes.find(outcome => outcome?.ok === false) ?? { ok: true };
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
