@@ -19,6 +19,7 @@ interface Guess {
   readonly digest: string;
   /** Resolves when it is bound or given up. */
   done: Promise<void>;
+  isDone: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -51,16 +52,17 @@ export class Ahead {
       generation,
       digest: build.digest,
       done: Promise.resolve(),
+      isDone: false,
       timer: undefined,
     };
     this.#guesses.set(id, guess);
     guess.done = this.#prepare(id, guess);
   }
 
-  /** Waits until this build is prepared, if it is about to be. */
-  async settled(id: string, { digest }: Pick<BuildRecord, 'digest'>): Promise<void> {
+  /** Resolves when this build is prepared or given up; null: it is not on its way. */
+  underWay(id: string, { digest }: Pick<BuildRecord, 'digest'>): Promise<void> | null {
     const guess = this.#guesses.get(id);
-    if (guess?.digest === digest) await guess.done;
+    return guess?.digest === digest && !guess.isDone ? guess.done : null;
   }
 
   /**
@@ -96,6 +98,8 @@ export class Ahead {
     } catch {
       // Nothing serves, or the gateway is closing: no time for guesses.
       if (this.#guesses.get(id) === guess) this.#forget(id, guess);
+    } finally {
+      guess.isDone = true;
     }
   }
 

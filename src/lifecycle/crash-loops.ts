@@ -79,7 +79,7 @@ export class CrashLoops {
     const { endpoint, generation: from } = crashLoop;
     const messageFor = (to: number): string =>
       `${crashed(crashLoop, bake)}; generation ${to} serves the build of generation ${bake.before} again.`;
-    const { generation: to } = await deployer.deployBuild(endpoint, deployer.buildOf(endpoint, bake.before), {
+    const { generation: to } = await deployer.deployBuild(endpoint, () => deployer.buildOf(endpoint, bake.before), {
       startedAt: performance.now(),
       cause: 'automatic_rollback',
       bakeMs: 0,

@@ -77,24 +77,26 @@ export class Deployer {
 
   /** @throws AdminError `endpoint_not_found`, `not_compiled`, `load_failed`, `toolchain_missing`, `storage_failed` */
   async deploy(id: string, options: DeployOptions): Promise<Deployed> {
-    const { journal } = this.#parts;
-    const { buildId } = journal.endpoint(id);
-    const build = buildId === null ? null : journal.store.build(buildId);
-    if (build === null) throw new AdminError('not_compiled');
-    return this.deployBuild(id, build, { ...options, cause: 'deploy' });
+    return this.deployBuild(id, () => this.#latestBuild(id), { ...options, cause: 'deploy' });
   }
 
   /** `generation`: the one to go back to; undefined: whatever served immediately before. */
   async rollback(id: string, generation: number | undefined, options: DeployOptions): Promise<Deployed> {
-    const endpoint = this.#parts.journal.endpoint(id);
-    const build = generation === undefined ? this.#buildBefore(endpoint) : this.buildOf(id, generation);
-    return this.deployBuild(id, build, { ...options, cause: 'rollback' });
+    const { journal } = this.#parts;
+    const find = (): BuildRecord =>
+      generation === undefined ? this.#buildBefore(journal.endpoint(id)) : this.buildOf(id, generation);
+    return this.deployBuild(id, find, { ...options, cause: 'rollback' });
   }
 
-  async deployBuild(id: string, build: BuildRecord, options: SwapOptions): Promise<Deployed> {
+  /** `find` is asked again after every wait: what it finds has to be there when the generation is made of it. */
+  async deployBuild(id: string, find: () => BuildRecord, options: SwapOptions): Promise<Deployed> {
     const { journal, routing, bakes, ahead } = this.#parts;
     const { startedAt, cause, bakeMs } = options;
-    await ahead.settled(id, build);
+    let build = find();
+    for (let guess = ahead.underWay(id, build); guess !== null; guess = ahead.underWay(id, build)) {
+      await guess;
+      build = find();
+    }
     const { serving, loadMs, record, superseded, servedBefore } = await this.#loadAndCommit(id, build, options);
     const { generation } = serving;
     bakes.begin(id, { generation, before: servedBefore, bakeMs }, performance.now());
@@ -196,6 +198,14 @@ export class Deployer {
       if (journal.store.generation(id, generation)?.state === 'loading')
         journal.moveGeneration(id, generation, 'failed');
     });
+  }
+
+  #latestBuild(id: string): BuildRecord {
+    const { journal } = this.#parts;
+    const { buildId } = journal.endpoint(id);
+    const build = buildId === null ? null : journal.store.build(buildId);
+    if (build === null) throw new AdminError('not_compiled');
+    return build;
   }
 
   #buildBefore(endpoint: EndpointRecord): BuildRecord {

@@ -96,7 +96,7 @@ export class Lifecycle {
       const deployed = generation === null ? null : this.#store.generation(build.endpointId, generation);
       if (deployed?.buildId !== outdated.id) return null;
       const options = { startedAt: performance.now(), bakeMs: 0, cause: 'rebuild' } as const;
-      return this.#deployer.deployBuild(build.endpointId, build, options);
+      return this.#deployer.deployBuild(build.endpointId, () => build, options);
     });
   }
 
