@@ -7,9 +7,9 @@
  */
 import { example } from '../test/support/code.ts';
 import { RunningGateway, type ApiData } from '../test/support/gateway.ts';
-import { readNumbers } from './support/arguments.ts';
-import { printTable, writeResult, type Row } from './support/report.ts';
-import { median, percentile, rounded } from './support/statistics.ts';
+import { readNumbers } from './harness/numbers.ts';
+import { printTable, writeResult, type Row } from './report/table.ts';
+import { median, percentile, rounded } from './report/statistics.ts';
 
 const HELLO = example('hello');
 const edited = (word: string): string => HELLO.replace('"Hello, {name}!"', `"${word}, {name}!"`);

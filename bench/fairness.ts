@@ -16,10 +16,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { RunningGateway } from '../test/support/gateway.ts';
-import { readNumbers } from './support/arguments.ts';
-import { BenchConnection } from './support/connection.ts';
-import { printTable, writeResult, type Row } from './support/report.ts';
-import { median, percentile, rounded } from './support/statistics.ts';
+import { readNumbers } from './harness/numbers.ts';
+import { BenchConnection } from './load/connection.ts';
+import { printTable, writeResult, type Row } from './report/table.ts';
+import { median, percentile, rounded } from './report/statistics.ts';
 
 const HELLO = `use rust_edge_gateway_sdk::prelude::*;
 

@@ -4,7 +4,7 @@
  *
  *     node bench/flood-client.ts URL CONNECTIONS REQUESTS_PER_SECOND
  */
-import { BenchConnection } from './support/connection.ts';
+import { BenchConnection } from './load/connection.ts';
 
 const PACE_MS = 2;
 

@@ -11,9 +11,9 @@ import { answering } from '../test/support/code.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { RunningGateway, type ApiData } from '../test/support/gateway.ts';
 import { get, startLoad } from '../test/support/load.ts';
-import { readNumbers } from './support/arguments.ts';
-import { printTable, writeResult, type Row } from './support/report.ts';
-import { percentile, rounded } from './support/statistics.ts';
+import { readNumbers } from './harness/numbers.ts';
+import { printTable, writeResult, type Row } from './report/table.ts';
+import { percentile, rounded } from './report/statistics.ts';
 
 const PARTS = ['swap_ms', 'load', 'flip', 'first request', 'drain'] as const;
 type Part = (typeof PARTS)[number];

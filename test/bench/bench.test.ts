@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ROOT } from '../support/source-tree.ts';
@@ -14,7 +14,7 @@ async function bench(
   args: readonly string[],
 ): Promise<{ stdout: string; rows: Record<string, unknown>[] }> {
   const { stdout } = await run(process.execPath, [join(ROOT, 'bench', `${name}.ts`), ...args], { cwd: ROOT });
-  const { rows } = JSON.parse(await readFile(join(ROOT, 'bench', 'results', `${name}.json`), 'utf8')) as {
+  const { rows } = JSON.parse(await readFile(join(ROOT, 'bench', 'results', `${basename(name)}.json`), 'utf8')) as {
     rows: Record<string, unknown>[];
   };
   return { stdout, rows };
@@ -40,31 +40,8 @@ test('bench:swap prints a table and writes JSON', async () => {
   assert.ok(rows.every(row => Number(row['p50']) >= 0));
 });
 
-test('bench:dispatch prints a table and writes JSON', async () => {
-  const { stdout, rows } = await bench('dispatch', ['--seconds', '1', '--rounds', '1']);
-  assert.match(stdout, /Hono inline/);
-  assert.deepEqual(
-    rows.map(row => [row['contestant'], row['connections'], row['errors']]),
-    [
-      ['Hono inline', 1, 0],
-      ['gateway', 1, 0],
-      ['Hono inline', 32, 0],
-      ['gateway', 32, 0],
-    ],
-  );
-  assert.ok(rows.every(row => Number(row['requests/s']) > 0));
-});
-
-test('bench:sleep prints a table and writes JSON', async () => {
-  const { stdout, rows } = await bench('sleep', ['--seconds', '1', '--connections', '100']);
-  assert.match(stdout, /one worker thread/);
-  assert.equal(rows.length, 1);
-  assert.ok(Number(rows[0]?.['p50 ms']) >= 50, 'they did sleep');
-  assert.equal(rows[0]?.['errors'], 0);
-});
-
 test('bench:guard prints a table and writes JSON', async () => {
-  const { stdout, rows } = await bench('guard', ['--calls', '10000', '--rounds', '2']);
+  const { stdout, rows } = await bench('micro/guard', ['--calls', '10000', '--rounds', '2']);
   assert.match(stdout, /an entry point that does nothing/);
   assert.deepEqual(
     rows.map(row => row['call']),

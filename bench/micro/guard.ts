@@ -10,13 +10,13 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import koffi from 'koffi';
-import { CALL_FAULTED, ENTRY, REPORT_BYTES, reportMessage } from '../src/protocol/guard.ts';
-import { loadGuard } from '../test/guard/guard-library.ts';
-import { buildGuard } from '../test/guard/libraries.ts';
-import { ROOT } from '../test/support/source-tree.ts';
-import { readNumbers } from './support/arguments.ts';
-import { printTable, writeResult, type Row } from './support/report.ts';
-import { median, rounded } from './support/statistics.ts';
+import { CALL_FAULTED, ENTRY, REPORT_BYTES, reportMessage } from '../../src/protocol/guard.ts';
+import { loadGuard } from '../../test/guard/guard-library.ts';
+import { buildGuard } from '../../test/guard/libraries.ts';
+import { ROOT } from '../../test/support/source-tree.ts';
+import { readNumbers } from '../harness/numbers.ts';
+import { printTable, writeResult, type Row } from '../report/table.ts';
+import { median, rounded } from '../report/statistics.ts';
 
 const ENTRY_PROTOTYPE = 'int64_t handler_entry(const uint8_t* in, size_t len, uint8_t* out, size_t cap)';
 const STACK_BYTES = 1024 * 1024;
@@ -38,7 +38,7 @@ const contestant = (name: string, call: Call): Contestant => ({ name, call, nano
 function compileEmptyHandler(folder: string): string {
   const output = join(folder, 'empty-handler.so');
   const include = join(ROOT, 'crates/rust-edge-gateway-abi/include');
-  const source = join(import.meta.dirname, 'support/empty-handler.c');
+  const source = join(import.meta.dirname, 'empty-handler.c');
   execFileSync('cc', ['-std=c11', '-O2', '-shared', '-fPIC', `-I${include}`, source, '-o', output]);
   return output;
 }

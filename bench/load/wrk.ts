@@ -1,8 +1,14 @@
-/** One run of the load generator wrk (https://github.com/wg/wrk), on one thread. */
+/**
+ * Throughput: one run of the load generator wrk (https://github.com/wg/wrk), on one thread. Its latencies are those of
+ * clients that wait for an answer before they ask again, so they hide stalls: see constant-rate.ts.
+ */
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { bodyFile, type LoadRequest } from './request.ts';
 
 export interface WrkResult {
+  readonly requests: number;
   readonly requestsPerSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
@@ -33,13 +39,31 @@ function errorsIn(text: string): number {
   return refused + (sockets?.slice(1).reduce((sum, count) => sum + Number(count), 0) ?? 0);
 }
 
-export async function wrk(url: string, connections: number, seconds: number): Promise<WrkResult> {
+/** A plain GET needs no script, which would cost wrk time. */
+function scriptOf({ body, variety = 1 }: LoadRequest): { flags: string[]; args: string[] } {
+  if (body === undefined && variety === 1) return { flags: [], args: [] };
+  const file = body === undefined ? '' : bodyFile(body);
+  return { flags: ['-s', join(import.meta.dirname, 'wrk.lua')], args: ['--', file, String(variety)] };
+}
+
+export async function wrk(url: string, request: LoadRequest, connections: number, seconds: number): Promise<WrkResult> {
   const headers = HEADERS.flatMap(header => ['-H', header]);
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...headers, url];
-  const { stdout } = await promisify(execFile)('wrk', args).catch((error: NodeJS.ErrnoException) => {
+  const { flags, args } = scriptOf(request);
+  const all = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--latency',
+    ...headers,
+    ...flags,
+    url + request.path,
+    ...args,
+  ];
+  const { stdout } = await promisify(execFile)('wrk', all).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'ENOENT' ? new Error('wrk is not installed; apt-get install wrk', { cause: error }) : error;
   });
   return {
+    requests: Number(/(\d+) requests in/.exec(stdout)?.[1]),
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
     p50Us: microseconds(stdout, '50'),
     p99Us: microseconds(stdout, '99'),

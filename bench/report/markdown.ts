@@ -1,0 +1,81 @@
+/** The results as Markdown: a table a scenario, and the raw values behind it. */
+import { CONTESTANTS } from '../contestants/index.ts';
+import { SCENARIOS } from '../scenarios/index.ts';
+import type { Metric, Scenario } from '../scenarios/scenario.ts';
+import type { BenchResult, ContestantResult, ScenarioResult } from './result.ts';
+import { figureOf, ratioOf } from './summary.ts';
+
+const titleOf = (id: string): string => CONTESTANTS.find(contestant => contestant.id === id)?.title ?? id;
+
+export const numberText = (value: number, digits: number): string =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+function cell(scenario: Scenario, results: ScenarioResult, result: ContestantResult, metric: Metric): string {
+  const figure = figureOf(result, metric);
+  if (figure === null) return '–';
+  const text = numberText(figure.median, metric.digits ?? 0);
+  const ratio = metric.check === 'ratio' ? ratioOf(scenario, results, result, metric) : null;
+  return ratio === null ? text : `${text} (${numberText(ratio.median, 2)})`;
+}
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+/** What a program said of its failure may hold anything. */
+const inline = (text: string): string => text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').slice(0, 300);
+
+/** A contestant that could not take part keeps its line, with the reason. */
+function row(scenario: Scenario, results: ScenarioResult, result: ContestantResult): string {
+  const name = titleOf(result.contestant) + (result.contestant === scenario.reference ? ' (reference)' : '');
+  if (result.rounds.length === 0) {
+    const [, ...others] = scenario.metrics;
+    return line([name, `not measured: ${inline(result.failure ?? 'no round')}`, ...others.map(() => '')]);
+  }
+  const stopped =
+    result.failure === undefined ? '' : `; stopped after ${result.rounds.length} rounds: ${inline(result.failure)}`;
+  return line([name + stopped, ...scenario.metrics.map(metric => cell(scenario, results, result, metric))]);
+}
+
+export function scenarioTable(scenario: Scenario, results: ScenarioResult): string {
+  const head = ['', ...scenario.metrics.map(({ label }) => label)];
+  const rule = head.map((_, index) => (index === 0 ? '---' : '---:'));
+  const rows = results.contestants.map(result => row(scenario, results, result));
+  return [line(head), line(rule), ...rows].join('\n');
+}
+
+function rawLines(scenario: Scenario, results: ScenarioResult): string[] {
+  return results.contestants.flatMap(result =>
+    scenario.metrics.flatMap(metric => {
+      const figure = figureOf(result, metric);
+      if (figure === null) return [];
+      const values = figure.raw.map(value => numberText(value, metric.digits ?? 0)).join(' · ');
+      return [`- ${titleOf(result.contestant)}, ${metric.label}: ${values}`];
+    }),
+  );
+}
+
+function section(results: ScenarioResult): string {
+  const scenario = SCENARIOS.find(({ id }) => id === results.scenario);
+  if (scenario === undefined) return '';
+  const raw = [
+    '<details><summary>raw values of the rounds</summary>',
+    '',
+    ...rawLines(scenario, results),
+    '',
+    '</details>',
+  ];
+  return [
+    `### ${scenario.title}`,
+    '',
+    `\`${scenario.id}\`: ${scenario.about}`,
+    '',
+    scenarioTable(scenario, results),
+    '',
+    ...raw,
+  ].join('\n');
+}
+
+export function markdownOf(result: BenchResult): string {
+  const { machine, amounts } = result;
+  const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
+  const head = `Measured at ${result.measured_at}: ${facts.join(', ')}; ${amounts.rounds} rounds of ${amounts.seconds} s, medians; in brackets the median of the rounds' ratios to the reference.`;
+  return [head, ...result.scenarios.map(section)].join('\n\n');
+}

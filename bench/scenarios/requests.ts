@@ -1,0 +1,115 @@
+/** The scenarios that differ only in what is asked. */
+import { jsonOf } from '../load/request.ts';
+import { loadScenario } from './load.ts';
+import type { Scenario } from './scenario.ts';
+
+const EVERYONE = ['hono', 'gateway', 'node-http', 'piscina', 'workerd', 'deno', 'bun', 'axum'];
+/** Those in which an endpoint is a route of its own. */
+const WITH_ROUTES = ['hono', 'gateway', 'node-http', 'axum'];
+const KIB = 1024;
+const ORDER = '/users/4711/orders/a%20b?limit=20&sort=date';
+
+export const REQUEST_SCENARIOS: readonly Scenario[] = [
+  loadScenario({
+    id: 'hello',
+    title: 'hello',
+    about: 'A text of 13 bytes.',
+    request: { path: '/hello' },
+    connections: 32,
+    rate: 2_000,
+    contestants: EVERYONE,
+    alone: true,
+  }),
+  loadScenario({
+    id: 'echo-1k',
+    title: 'JSON echo, 1 KiB',
+    about: 'The body is parsed and written again.',
+    request: { path: '/echo', body: jsonOf(KIB) },
+    connections: 32,
+    rate: 1_500,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'echo-64k',
+    title: 'JSON echo, 64 KiB',
+    about: 'The body is parsed and written again.',
+    request: { path: '/echo', body: jsonOf(64 * KIB) },
+    connections: 32,
+    rate: 200,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'raw-64k',
+    title: 'byte echo, 64 KiB',
+    about: 'The body is sent back as it came.',
+    request: { path: '/raw', body: jsonOf(64 * KIB) },
+    connections: 32,
+    rate: 500,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'parameters',
+    title: 'path and query parameters',
+    about: 'Two of each, one percent-encoded, answered as JSON.',
+    request: { path: ORDER },
+    connections: 32,
+    rate: 2_000,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'sleep',
+    title: 'async sleep, 10 ms',
+    about: 'The handler waits 10 ms; on the gateway it has one worker thread.',
+    request: { path: '/sleep?ms=10' },
+    connections: 256,
+    rate: 2_000,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'sleep-1000',
+    title: 'async sleep, 50 ms, 1,000 connections',
+    about: 'The handler waits 50 ms; on the gateway it has one worker thread.',
+    request: { path: '/sleep?ms=50' },
+    connections: 1_000,
+    rate: 2_000,
+    contestants: ['hono', 'gateway', 'node-http'],
+  }),
+  loadScenario({
+    id: 'cpu',
+    title: 'CPU-bound, about 1 ms',
+    about: 'The same 700,000 steps of arithmetic everywhere.',
+    request: { path: '/burn' },
+    connections: 32,
+    rate: 200,
+    contestants: EVERYONE,
+  }),
+  loadScenario({
+    id: 'many',
+    title: '1,000 endpoints, 10 of them hot',
+    about: 'Ten of the thousand are asked in turn. To compare with `many-10`.',
+    request: { path: '/many/{n}00', variety: 10 },
+    connections: 32,
+    rate: 2_000,
+    contestants: WITH_ROUTES,
+    site: { many: 1_000 },
+  }),
+  loadScenario({
+    id: 'many-10',
+    title: '10 endpoints, all hot',
+    about: 'Ten endpoints are asked in turn, and there are no others.',
+    request: { path: '/many/00{n}', variety: 10 },
+    connections: 32,
+    rate: 2_000,
+    contestants: WITH_ROUTES,
+    site: { many: 10 },
+  }),
+  loadScenario({
+    id: 'upload',
+    title: '1 MiB upload',
+    about: 'The answer is the length of the body.',
+    request: { path: '/upload', body: jsonOf(KIB * KIB) },
+    connections: 8,
+    rate: 40,
+    contestants: EVERYONE,
+  }),
+];
