@@ -4,6 +4,8 @@
 export interface Site {
   /** So many further endpoints `/many/000`, `/many/001`, … */
   readonly many: number;
+  /** Settings of the gateway that differ from the default; the others have none. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface Server {
@@ -15,8 +17,11 @@ export interface Server {
    * Empty where no single thread does.
    */
   mainThreads(): Promise<readonly number[]>;
-  /** Makes `/version` answer with another number; resolves once the contestant says that this is done. */
-  swap?(version: number): Promise<void>;
+  /**
+   * Makes `/version` answer with the next version modulo `VERSIONS`; the first is `FIRST_VERSION`. Resolves once the
+   * contestant says that this is done, to milliseconds that it has told itself.
+   */
+  swap?(version: number): Promise<Readonly<Record<string, number>>>;
   stop(): Promise<void>;
 }
 
@@ -29,5 +34,9 @@ export interface Contestant {
   install(): Promise<void>;
   start(site: Site): Promise<Server>;
 }
+
+/** So many programs take turns, so that an answer of the one before last never looks like one of the next. */
+export const VERSIONS = 3;
+export const FIRST_VERSION = 3;
 
 export const PLAIN: Site = { many: 0 };

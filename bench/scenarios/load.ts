@@ -1,4 +1,5 @@
 /** Scenarios of one kind: ask one path as often as it is answered, then at a constant rate, then perhaps alone. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Contestant, Server, Site } from '../contestants/contestant.ts';
 import { PLAIN } from '../contestants/contestant.ts';
 import { cpuUs, mainThreadTime, memoryMb } from '../harness/processes.ts';
@@ -26,6 +27,8 @@ export interface LoadScenario {
   readonly connections: number;
   /** Requests a second for the latencies: the same for all, well below what the slowest can do. */
   readonly rate: number;
+  /** What is answered: a contestant that answers something else is not measured. JSON may be written differently. */
+  readonly answer: string;
   readonly contestants: readonly string[];
   readonly site?: Site;
   /** Latency with a single connection is measured, too. */
@@ -56,10 +59,31 @@ async function measureThroughput(
   return { readings, errors: result.errors };
 }
 
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+};
+
+/** A wrong answer is often a fast one. */
+async function checkAnswer(server: Server, { request, answer }: LoadScenario): Promise<void> {
+  const body = request.body ?? null;
+  const headers = { 'content-type': 'application/json' };
+  const init = body === null ? {} : { method: 'POST', body, headers };
+  const response = await fetch(server.url + request.path.replace('{n}', '0'), init);
+  const text = await response.text();
+  if (response.status !== 200 || !isDeepStrictEqual(parsed(text), parsed(answer))) {
+    throw new Error(`it answers ${request.path} wrongly: ${response.status} ${text.slice(0, 100)}`);
+  }
+}
+
 async function measureServer(server: Server, scenario: LoadScenario, amounts: Amounts): Promise<Readings> {
   const { request, rate } = scenario;
   const { seconds, warmUpSeconds } = amounts;
   const connections = amounts.connections ?? scenario.connections;
+  await checkAnswer(server, scenario);
   await wrk(server.url, request, connections, Math.max(1, warmUpSeconds));
   const throughput = await measureThroughput(server, request, connections, seconds);
   const latency = await constantRate(server.url, request, { connections, rate, seconds, warmUpSeconds: 0.5 });

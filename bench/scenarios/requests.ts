@@ -1,4 +1,5 @@
 /** The scenarios that differ only in what is asked. */
+import { burn, HELLO } from '../contestants/shared/answers.ts';
 import { jsonOf } from '../load/request.ts';
 import { loadScenario } from './load.ts';
 import type { Scenario } from './scenario.ts';
@@ -7,6 +8,9 @@ const EVERYONE = ['hono', 'gateway', 'node-http', 'piscina', 'workerd', 'deno', 
 /** Those in which an endpoint is a route of its own. */
 const WITH_ROUTES = ['hono', 'gateway', 'node-http', 'axum'];
 const KIB = 1024;
+const SMALL = jsonOf(KIB);
+const LARGE = jsonOf(64 * KIB);
+const HUGE = jsonOf(KIB * KIB);
 const ORDER = '/users/4711/orders/a%20b?limit=20&sort=date';
 
 export const REQUEST_SCENARIOS: readonly Scenario[] = [
@@ -17,6 +21,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/hello' },
     connections: 32,
     rate: 2_000,
+    answer: HELLO,
     contestants: EVERYONE,
     alone: true,
   }),
@@ -24,27 +29,30 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     id: 'echo-1k',
     title: 'JSON echo, 1 KiB',
     about: 'The body is parsed and written again.',
-    request: { path: '/echo', body: jsonOf(KIB) },
+    request: { path: '/echo', body: SMALL },
     connections: 32,
     rate: 1_500,
+    answer: SMALL,
     contestants: EVERYONE,
   }),
   loadScenario({
     id: 'echo-64k',
     title: 'JSON echo, 64 KiB',
     about: 'The body is parsed and written again.',
-    request: { path: '/echo', body: jsonOf(64 * KIB) },
+    request: { path: '/echo', body: LARGE },
     connections: 32,
     rate: 200,
+    answer: LARGE,
     contestants: EVERYONE,
   }),
   loadScenario({
     id: 'raw-64k',
     title: 'byte echo, 64 KiB',
     about: 'The body is sent back as it came.',
-    request: { path: '/raw', body: jsonOf(64 * KIB) },
+    request: { path: '/raw', body: LARGE },
     connections: 32,
     rate: 500,
+    answer: LARGE,
     contestants: EVERYONE,
   }),
   loadScenario({
@@ -54,6 +62,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: ORDER },
     connections: 32,
     rate: 2_000,
+    answer: JSON.stringify({ user: '4711', order: 'a b', limit: '20', sort: 'date' }),
     contestants: EVERYONE,
   }),
   loadScenario({
@@ -63,6 +72,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/sleep?ms=10' },
     connections: 256,
     rate: 2_000,
+    answer: 'slept',
     contestants: EVERYONE,
   }),
   loadScenario({
@@ -72,6 +82,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/sleep?ms=50' },
     connections: 1_000,
     rate: 2_000,
+    answer: 'slept',
     contestants: ['hono', 'gateway', 'node-http'],
   }),
   loadScenario({
@@ -81,6 +92,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/burn' },
     connections: 32,
     rate: 200,
+    answer: burn(),
     contestants: EVERYONE,
   }),
   loadScenario({
@@ -90,6 +102,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/many/{n}00', variety: 10 },
     connections: 32,
     rate: 2_000,
+    answer: HELLO,
     contestants: WITH_ROUTES,
     site: { many: 1_000 },
   }),
@@ -100,6 +113,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     request: { path: '/many/00{n}', variety: 10 },
     connections: 32,
     rate: 2_000,
+    answer: HELLO,
     contestants: WITH_ROUTES,
     site: { many: 10 },
   }),
@@ -107,9 +121,10 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     id: 'upload',
     title: '1 MiB upload',
     about: 'The answer is the length of the body.',
-    request: { path: '/upload', body: jsonOf(KIB * KIB) },
+    request: { path: '/upload', body: HUGE },
     connections: 8,
     rate: 40,
+    answer: String(KIB * KIB),
     contestants: EVERYONE,
   }),
 ];

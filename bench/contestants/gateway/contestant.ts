@@ -100,5 +100,5 @@ export const gateway: Contestant = {
   setUp:
     'This project as `npm start` starts it, every setting at its default: a supervisor, one gateway process and its spare, whose memory and processor time count too.',
   install: async () => {},
-  start: site => startGateway(site),
+  start: site => startGateway(site, site.settings),
 };

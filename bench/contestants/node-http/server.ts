@@ -33,8 +33,14 @@ for (const path of manyPaths(Number(process.env['MANY'] ?? 0))) {
 
 function answerOrder(path: string, query: URLSearchParams, response: ServerResponse): void {
   const [, user, order] = ORDER.exec(path) ?? [];
-  if (user === undefined) response.writeHead(404).end();
-  else sendJson(response, { user, order, limit: query.get('limit'), sort: query.get('sort') });
+  if (user === undefined || order === undefined) response.writeHead(404).end();
+  else
+    sendJson(response, {
+      user: decodeURIComponent(user),
+      order: decodeURIComponent(order),
+      limit: query.get('limit'),
+      sort: query.get('sort'),
+    });
 }
 
 const server = createServer((request, response) => {

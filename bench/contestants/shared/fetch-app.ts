@@ -8,7 +8,12 @@ function answerOrder(url: URL): Response {
   const [, user, order] = ORDER.exec(url.pathname) ?? [];
   if (user === undefined || order === undefined) return new Response('Not found', { status: 404 });
   const { searchParams } = url;
-  return Response.json({ user, order, limit: searchParams.get('limit'), sort: searchParams.get('sort') });
+  return Response.json({
+    user: decodeURIComponent(user),
+    order: decodeURIComponent(order),
+    limit: searchParams.get('limit'),
+    sort: searchParams.get('sort'),
+  });
 }
 
 export async function answer(request: Request): Promise<Response> {
