@@ -18,7 +18,7 @@ async function askOnce(connection: BenchConnection): Promise<void> {
   const oldest = Atomics.load(shared, PLACE.done);
   const { status, body } = await connection.ask();
   if (status !== 200) {
-    Atomics.add(shared, PLACE.failed, 1);
+    Atomics.add(shared, status === 0 ? PLACE.unanswered : PLACE.failed, 1);
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS));
   } else if (!couldBeLive(body, oldest, Atomics.load(shared, PLACE.begun))) {
     Atomics.add(shared, PLACE.stale, 1);

@@ -7,12 +7,16 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 /** Places in the memory that the swapping thread and the asking one share. */
-export const PLACE = { done: 0, begun: 1, finished: 2, failed: 3, stale: 4, stop: 5 } as const;
+export const PLACE = { done: 0, begun: 1, finished: 2, failed: 3, stale: 4, stop: 5, unanswered: 6 } as const;
+
+const STALL_MS = 30_000;
 
 export interface LedgerCounts {
   readonly finished: number;
-  /** No answer, or one that is not 200. */
+  /** Answered, and not with 200. */
   readonly failed: number;
+  /** Not answered: the connection was refused, or closed while the request was on its way. */
+  readonly unanswered: number;
   /** Answered by a version that was replaced before the request was sent, or that was never asked for. */
   readonly stale: number;
 }
@@ -40,19 +44,32 @@ export class Ledger {
 
   counts(): LedgerCounts {
     const at = (place: number): number => Atomics.load(this.#shared, place);
-    return { finished: at(PLACE.finished), failed: at(PLACE.failed), stale: at(PLACE.stale) };
+    return {
+      finished: at(PLACE.finished),
+      failed: at(PLACE.failed),
+      unanswered: at(PLACE.unanswered),
+      stale: at(PLACE.stale),
+    };
   }
 
-  /** Waits until so many more requests have been answered than at `before`. */
+  /** Waits until so many requests are in the ledger; rejects when there are no more for half a minute. */
   async reach(finished: number): Promise<void> {
-    while (this.#thread !== null && this.counts().finished < finished)
+    let [last, lastMs] = [-1, performance.now()];
+    while (this.#thread !== null && this.counts().finished < finished) {
+      if (this.counts().finished > last) [last, lastMs] = [this.counts().finished, performance.now()];
+      if (performance.now() - lastMs > STALL_MS) throw new Error('no request has been answered for half a minute');
       await new Promise(resolve => setTimeout(resolve, 1));
+    }
   }
 
   /** Lets every client finish the request it has under way. */
   async stop(): Promise<LedgerCounts> {
     Atomics.store(this.#shared, PLACE.stop, 1);
-    if (this.#thread !== null) await once(this.#thread, 'exit');
+    if (this.#thread === null) return this.counts();
+    // A client whose request is never answered would not end.
+    const limit = setTimeout(() => void this.#thread?.terminate(), STALL_MS);
+    await once(this.#thread, 'exit');
+    clearTimeout(limit);
     return this.counts();
   }
 }

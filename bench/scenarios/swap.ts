@@ -20,6 +20,7 @@ export const LEDGER_METRICS: readonly Metric[] = [
   { id: 'load_p50_ms', label: 'of it loading, p50 ms', digits: 1, better: 'lower', check: 'no' },
   { id: 'requests', label: 'requests', better: 'higher', check: 'no' },
   { id: 'failed', label: 'failed', better: 'lower', check: 'zero' },
+  { id: 'unanswered', label: 'unanswered', better: 'lower', check: 'zero' },
   { id: 'stale', label: 'stale', better: 'lower', check: 'zero' },
 ];
 
@@ -59,6 +60,7 @@ function toReadings(samples: readonly Sample[], counts: LedgerCounts): Readings 
     ...(loadMs.length === 0 ? {} : { load_p50_ms: percentile(loadMs, 0.5) }),
     requests: counts.finished,
     failed: counts.failed,
+    unanswered: counts.unanswered,
     stale: counts.stale,
   };
 }

@@ -1,42 +1,30 @@
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
+import { ListeningSocket } from '../../../src/supervisor/listening-socket.ts';
 import { addressOf, end, spawnProgram } from '../../harness/child-server.ts';
 import { buildProgram } from '../../harness/install.ts';
 import { processTree } from '../../harness/processes.ts';
 import { FIRST_VERSION, VERSIONS, type Contestant, type Server } from '../contestant.ts';
 
-/** Node does not tell the descriptor of a listening socket by an official way. */
-interface WithHandle {
-  readonly _handle: { readonly fd: number };
-}
-
 /** axum's own supervisor: it holds the listening socket, starts the next program on it, then ends the one before. */
 export class RestartedAxum implements Server {
-  readonly url: string;
-  readonly #descriptor: number;
-  readonly #close: () => void;
+  readonly #socket: ListeningSocket;
   #serving: ChildProcess | null = null;
   #program: string;
 
-  private constructor(url: string, descriptor: number, close: () => void, program: string) {
-    this.url = url;
-    this.#descriptor = descriptor;
-    this.#close = close;
+  private constructor(socket: ListeningSocket, program: string) {
+    this.#socket = socket;
     this.#program = program;
   }
 
-  static async start(program?: string): Promise<RestartedAxum> {
-    // It never accepts: it only keeps the socket while no program has it.
-    const listener = createServer({ pauseOnConnect: true });
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    const { port } = listener.address() as AddressInfo;
-    const { fd } = (listener as unknown as WithHandle)._handle;
-    const server = new RestartedAxum(`http://127.0.0.1:${port}`, fd, () => listener.close(), program ?? '');
-    server.#program = program ?? (await buildProgram('bench-axum'));
+  static async start(): Promise<RestartedAxum> {
+    const program = await buildProgram('bench-axum');
+    const server = new RestartedAxum(await ListeningSocket.open('127.0.0.1', 0), program);
     await server.swap(FIRST_VERSION);
     return server;
+  }
+
+  get url(): string {
+    return this.#socket.url;
   }
 
   pids(): readonly number[] {
@@ -54,7 +42,7 @@ export class RestartedAxum implements Server {
       command: program,
       args: [],
       environment: { LISTEN_FDS: '1', VERSION: String(version % VERSIONS) },
-      descriptors: [this.#descriptor],
+      descriptors: [this.#socket.fd],
     });
     await addressOf(next);
     const before = this.#serving;
@@ -65,7 +53,7 @@ export class RestartedAxum implements Server {
 
   async stop(): Promise<void> {
     if (this.#serving !== null) await end(this.#serving);
-    this.#close();
+    this.#socket.close();
   }
 }
 
