@@ -15,6 +15,8 @@ export interface ConstantRateOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly warmUpSeconds?: number;
+  /** What is due and not sent so long after the end counts as not answered; default 10. */
+  readonly patienceSeconds?: number;
 }
 
 export interface ConstantRateResult {
@@ -41,6 +43,7 @@ export async function constantRate(
 ): Promise<ConstantRateResult> {
   const { connections, rate, seconds, warmUpSeconds = 0 } = options;
   const args = ['--url', url + request.path, '--connections', connections, '--rate', rate, '--seconds', seconds];
+  if (options.patienceSeconds !== undefined) args.push('--patience', options.patienceSeconds);
   args.push('--warm-up', warmUpSeconds, '--variety', request.variety ?? 1);
   if (request.body !== undefined) args.push('--post', bodyFile(request.body));
   const child = spawn(await prepareConstantRate(), args.map(String), { stdio: ['ignore', 'pipe', 'pipe'] });

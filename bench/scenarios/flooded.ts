@@ -46,7 +46,7 @@ interface Beside {
 }
 
 async function askBeside(server: Server, { path, rate }: FloodOptions, seconds: number): Promise<Beside> {
-  const whole = { connections: FLOOD_CONNECTIONS, rate, seconds: seconds + 2 * MARGIN_SECONDS };
+  const whole = { connections: FLOOD_CONNECTIONS, rate, seconds: seconds + 2 * MARGIN_SECONDS, patienceSeconds: 0 };
   const flooding = constantRate(server.url, { path }, whole);
   await new Promise(resolve => setTimeout(resolve, MARGIN_SECONDS * 1000));
   const mainThreads = await server.mainThreads();

@@ -4,7 +4,7 @@ import type { Hono } from 'hono';
 import { join } from 'node:path';
 
 interface Shared {
-  swappedApp(versionFile: string): Hono;
+  readonly swappedApp: (versionFile: string) => Hono;
 }
 
 export async function create() {

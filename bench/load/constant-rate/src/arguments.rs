@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 pub const USAGE: &str = "usage: constant-rate --url http://HOST:PORT/PATH --connections N --rate PER_SECOND --seconds N
-  [--warm-up SECONDS] [--post FILE] [--variety N]
+  [--warm-up SECONDS] [--patience SECONDS] [--post FILE] [--variety N]
   --rate 0    each connection asks again as soon as it is answered
+  --patience  what is due and not sent so long after the end counts as not answered (10)
   --post      the requests are POSTs of JSON with this file as their body
   --variety   {n} in the path is replaced by 0 to N-1 in turn";
 
@@ -16,6 +17,8 @@ const HEADERS: &str = "user-agent: bench/1.0 (x86_64; linux)\r\n\
     authorization: Bearer abcdefghijklmnopqrstuvwxyz0123456789\r\n\
     cookie: session=0123456789abcdef; theme=dark\r\n";
 
+const PATIENCE_SECONDS: f64 = 10.0;
+
 pub struct Arguments {
     pub address: String,
     pub connections: u32,
@@ -23,7 +26,7 @@ pub struct Arguments {
     pub rate: f64,
     pub duration: Duration,
     pub warm_up: Duration,
-    /// How long after the end a connection may go on with what was due before it.
+    /// How long after the end a connection goes on with what was due before it.
     pub patience: Duration,
     requests: Vec<Vec<u8>>,
 }
@@ -52,6 +55,7 @@ struct Given {
     rate: f64,
     seconds: f64,
     warm_up: f64,
+    patience: Option<f64>,
     post: Option<String>,
     variety: u32,
 }
@@ -65,6 +69,7 @@ impl Given {
             "--variety" => self.variety = number(flag, &value)?,
             "--rate" => self.rate = number(flag, &value)?,
             "--seconds" => self.seconds = number(flag, &value)?,
+            "--patience" => self.patience = Some(number(flag, &value)?),
             "--warm-up" => self.warm_up = number(flag, &value)?,
             _ => return Err(format!("{flag} is not known")),
         }
@@ -93,7 +98,7 @@ impl Given {
             rate: self.rate,
             duration: Duration::from_secs_f64(self.seconds),
             warm_up: Duration::from_secs_f64(self.warm_up),
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs_f64(self.patience.unwrap_or(PATIENCE_SECONDS)),
             requests,
         })
     }

@@ -70,8 +70,15 @@ fn drive(arguments: &Arguments, number: u32, start: Instant) -> Tally {
     let mut connection = Connection::new(arguments);
     for index in 0.. {
         let due = schedule.wait(index);
-        if due >= end || Instant::now() >= end + arguments.patience {
+        if due >= end {
             break;
+        }
+        if Instant::now() >= end + arguments.patience {
+            // What was due and could not even be sent by now is no good answer, and must not be left out.
+            if !schedule.every.is_zero() {
+                tally.add(None, due.elapsed(), due.elapsed());
+            }
+            continue;
         }
         let sent = Instant::now();
         let status = connection.ask(arguments.target(number + index * arguments.connections));
