@@ -38,6 +38,35 @@ test('hello on the gateway and inline: a table, JSON and Markdown', async t => {
   }
 });
 
+test('the scenarios with a measurement of their own run on the gateway, and lose nothing', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-suite-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const out = join(folder, 'bench');
+  const few = ['--swaps', '5', '--clients', '4', '--endpoints', '1', '--rounds', '1', '--seconds', '1', '--out', out];
+  await bench('--scenario', 'flooded,cold,swap,generations,edit-to-live', '--contestant', 'gateway', ...few);
+
+  const readings = new Map(
+    readResult(`${out}.json`).scenarios.map(({ scenario, contestants: [gateway] }) => {
+      assert.equal(gateway?.failure, undefined, scenario);
+      return [scenario, gateway?.rounds[0] ?? {}];
+    }),
+  );
+  const of = (scenario: string, metric: string): number => Number(readings.get(scenario)?.[metric]);
+  assert.equal(of('flooded', 'errors'), 0);
+  assert.ok(of('flooded', 'served_per_s') > 0 && of('flooded', 'main_busy') > 0);
+  assert.ok(of('cold', 'samples') >= 10 && of('cold', 'cold_p50_ms') > 0);
+  for (const scenario of ['swap', 'generations']) {
+    assert.equal(of(scenario, 'swaps'), 5);
+    assert.deepEqual(
+      ['failed', 'unanswered', 'stale'].map(metric => of(scenario, metric)),
+      [0, 0, 0],
+    );
+  }
+  assert.ok(of('generations', 'images') > 0);
+  assert.equal(of('generations', 'old_images'), 0);
+  assert.ok(of('edit-to-live', 'live_ms') > of('edit-to-live', 'again_ms'));
+});
+
 test('--help lists scenarios and contestants, and an unknown one is refused with those there are', async () => {
   const { stdout } = await bench('--help');
   assert.match(stdout, /echo-64k/);
