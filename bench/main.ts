@@ -5,6 +5,7 @@
  *     npm run bench -- --scenario hello,echo-1k --contestant gateway,hono --rounds 5
  */
 import { CONTESTANTS } from './contestants/index.ts';
+import { endOnSignals } from './harness/alive.ts';
 import { readCommand, UsageError, type BenchCommand, type BenchOptions } from './harness/options.ts';
 import { takeTurns } from './harness/turns.ts';
 import { markdownOf } from './report/markdown.ts';
@@ -36,6 +37,7 @@ async function measureAll({ scenarios, contestants, rounds, amounts, out }: Benc
   return { ...whole, scenarios: results };
 }
 
+endOnSignals();
 const asked = command();
 if ('print' in asked) {
   console.log(asked.print);

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Server } from '../contestants/contestant.ts';
+import { endWithBench } from './alive.ts';
 import { processTree } from './processes.ts';
 
 const READY_LIMIT_MS = 60_000;
@@ -25,11 +26,16 @@ const isAddress = (line: string): string | undefined => (line.startsWith('http:/
 
 export function spawnProgram(program: Program): ChildProcess {
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(program.descriptors ?? [])];
-  return spawn(program.command, program.args, {
+  const child = spawn(program.command, program.args, {
     ...(program.folder === undefined ? {} : { cwd: program.folder }),
     env: { ...process.env, ...program.environment },
     stdio,
   });
+  if (child.pid !== undefined) {
+    const forget = endWithBench(child.pid);
+    child.once('exit', forget);
+  }
+  return child;
 }
 
 /** The address that a program prints; rejects with what it said when it ends before, or says nothing for a minute. */

@@ -10,12 +10,21 @@ const titleOf = (id: string): string => CONTESTANTS.find(contestant => contestan
 export const numberText = (value: number, digits: number): string =>
   value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
+function differenceText(scenario: Scenario, results: ScenarioResult, value: number, metric: Metric): string {
+  const reference = results.contestants.find(({ contestant }) => contestant === scenario.reference);
+  const other = reference === undefined ? null : figureOf(reference, metric);
+  const difference = value - (other?.median ?? Number.NaN);
+  return `${difference < 0 ? '−' : '+'}${numberText(Math.abs(difference), metric.digits ?? 0)}`;
+}
+
 function cell(scenario: Scenario, results: ScenarioResult, result: ContestantResult, metric: Metric): string {
   const figure = figureOf(result, metric);
   if (figure === null) return '–';
   const text = numberText(figure.median, metric.digits ?? 0);
   const ratio = metric.check === 'ratio' ? ratioOf(scenario, results, result, metric) : null;
-  return ratio === null ? text : `${text} (${numberText(ratio.median, 2)})`;
+  if (ratio === null) return text;
+  const difference = metric.difference === true ? `, ${differenceText(scenario, results, figure.median, metric)}` : '';
+  return `${text} (${numberText(ratio.median, 2)}${difference})`;
 }
 
 const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;

@@ -9,7 +9,13 @@ import { wrk } from '../load/wrk.ts';
 import type { Amounts, Metric, Readings, Scenario } from './scenario.ts';
 
 const THROUGHPUT: Metric = { id: 'requests_per_s', label: 'requests/s', better: 'higher', check: 'ratio' };
-const ALONE: Metric = { id: 'alone_p50_us', label: 'p50 µs, 1 connection', better: 'lower', check: 'ratio' };
+const ALONE: Metric = {
+  id: 'alone_p50_us',
+  label: 'p50 µs, 1 connection',
+  difference: true,
+  better: 'lower',
+  check: 'ratio',
+};
 const REST: readonly Metric[] = [
   { id: 'p50_us', label: 'p50 µs', better: 'lower', check: 'no' },
   { id: 'p99_us', label: 'p99 µs', better: 'lower', check: 'no' },
@@ -18,6 +24,8 @@ const REST: readonly Metric[] = [
   { id: 'memory_mb', label: 'memory MB', better: 'lower', check: 'ratio' },
   { id: 'errors', label: 'errors', better: 'lower', check: 'zero' },
 ];
+
+export const LOAD_METRICS: readonly Metric[] = [THROUGHPUT, ...REST];
 
 export interface LoadScenario {
   readonly id: string;
@@ -79,6 +87,16 @@ async function checkAnswer(server: Server, { request, answer }: LoadScenario): P
   }
 }
 
+/** Starts a contestant, measures it, ends it. */
+export async function measureLoad(contestant: Contestant, scenario: LoadScenario, amounts: Amounts): Promise<Readings> {
+  const server = await contestant.start(scenario.site ?? PLAIN);
+  try {
+    return await measureServer(server, scenario, amounts);
+  } finally {
+    await server.stop();
+  }
+}
+
 async function measureServer(server: Server, scenario: LoadScenario, amounts: Amounts): Promise<Readings> {
   const { request, rate } = scenario;
   const { seconds, warmUpSeconds } = amounts;
@@ -98,7 +116,7 @@ async function measureServer(server: Server, scenario: LoadScenario, amounts: Am
 }
 
 export function loadScenario(scenario: LoadScenario): Scenario {
-  const { id, title, about, contestants, site = PLAIN, alone = false } = scenario;
+  const { id, title, about, contestants, alone = false } = scenario;
   return {
     id,
     title,
@@ -106,13 +124,6 @@ export function loadScenario(scenario: LoadScenario): Scenario {
     reference: 'hono',
     contestants,
     metrics: [THROUGHPUT, ...(alone ? [ALONE] : []), ...REST],
-    async measure(contestant: Contestant, amounts: Amounts): Promise<Readings> {
-      const server = await contestant.start(site);
-      try {
-        return await measureServer(server, scenario, amounts);
-      } finally {
-        await server.stop();
-      }
-    },
+    measure: (contestant, amounts) => measureLoad(contestant, scenario, amounts),
   };
 }

@@ -5,8 +5,6 @@ import { loadScenario } from './load.ts';
 import type { Scenario } from './scenario.ts';
 
 const EVERYONE = ['hono', 'gateway', 'node-http', 'piscina', 'workerd', 'deno', 'bun', 'axum'];
-/** Those in which an endpoint is a route of its own. */
-const WITH_ROUTES = ['hono', 'gateway', 'node-http', 'axum'];
 const KIB = 1024;
 const SMALL = jsonOf(KIB);
 const LARGE = jsonOf(64 * KIB);
@@ -94,28 +92,6 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
     rate: 200,
     answer: burn(),
     contestants: EVERYONE,
-  }),
-  loadScenario({
-    id: 'many',
-    title: '1,000 endpoints, 10 of them hot',
-    about: 'Ten of the thousand are asked in turn. To compare with `many-10`.',
-    request: { path: '/many/{n}00', variety: 10 },
-    connections: 32,
-    rate: 2_000,
-    answer: HELLO,
-    contestants: WITH_ROUTES,
-    site: { many: 1_000 },
-  }),
-  loadScenario({
-    id: 'many-10',
-    title: '10 endpoints, all hot',
-    about: 'Ten endpoints are asked in turn, and there are no others.',
-    request: { path: '/many/00{n}', variety: 10 },
-    connections: 32,
-    rate: 2_000,
-    answer: HELLO,
-    contestants: WITH_ROUTES,
-    site: { many: 10 },
   }),
   loadScenario({
     id: 'upload',

@@ -6,6 +6,8 @@ export interface Metric {
   readonly id: string;
   readonly label: string;
   readonly digits?: number;
+  /** The difference to the reference is shown beside the ratio. */
+  readonly difference?: boolean;
   readonly better: 'higher' | 'lower';
   /**
    * What `bench:check` holds against the committed table. `ratio`: the contestant's figure by that of the reference in

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sourceDigest } from '../../../src/build/source-digest.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { RunningGateway, type EndpointOptions } from '../../../test/support/gateway.ts';
 import { ROOT } from '../../../test/support/source-tree.ts';
+import { endWithBench } from '../../harness/alive.ts';
 import { cacheFolder } from '../../harness/places.ts';
 import { processTree } from '../../harness/processes.ts';
 import type { Contestant, Server, Site } from '../contestant.ts';
@@ -28,6 +29,8 @@ export class GatewayServer implements Server {
 
   constructor(gateway: RunningGateway) {
     this.gateway = gateway;
+    const forget = endWithBench(gateway.pid);
+    void gateway.exited().then(forget);
   }
 
   get url(): string {
@@ -54,13 +57,23 @@ async function deployAll(gateway: RunningGateway, { many }: Site): Promise<void>
   }
 }
 
+function removeOutdated(prefix: string, current: string): void {
+  const sites = cacheFolder('sites');
+  for (const name of readdirSync(sites)) {
+    if (name.startsWith(prefix) && name !== current) rmSync(join(sites, name), { recursive: true, force: true });
+  }
+}
+
 /**
  * A data folder with all endpoints deployed, kept in the cache until the gateway or a handler changes: every start is a
  * fresh process, and compiling a thousand endpoints takes longer than all that is measured with them.
  */
 async function preparedFolder(site: Site): Promise<string> {
-  const digest = await sourceDigest(ROOT, ['crates', 'src', 'bench/contestants/gateway', 'package-lock.json']);
-  const folder = cacheFolder('sites', `${site.many}-${digest.slice(0, 16)}`);
+  const handlers = Object.keys(ENDPOINTS).map(id => `bench/contestants/gateway/${id}.rs`);
+  const digest = await sourceDigest(ROOT, ['crates', 'src', ...handlers]);
+  const name = `${site.many}-${digest.slice(0, 16)}`;
+  removeOutdated(`${site.many}-`, name);
+  const folder = cacheFolder('sites', name);
   const marker = join(folder, 'prepared');
   if (existsSync(marker)) return folder;
   rmSync(folder, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../../test/support/eventually.ts';
+import { endWithBench } from '../../harness/alive.ts';
 import { installPackages, run } from '../../harness/install.ts';
 import { processTree } from '../../harness/processes.ts';
 import { FIRST_VERSION, VERSIONS, type Contestant, type Server } from '../contestant.ts';
@@ -60,11 +61,15 @@ async function start(): Promise<Server> {
     throw error;
   }
   const daemon = Number(readFileSync(join(home, 'pm2.pid'), 'utf8'));
+  const forget = endWithBench(daemon);
   return {
     url,
     pids: () => processTree(daemon),
     mainThreads: async () => [],
-    stop,
+    async stop() {
+      await stop();
+      forget();
+    },
     async swap(version) {
       writeFileSync(versionFile, String(version % VERSIONS));
       await pm2('reload', 'bench');
