@@ -30,7 +30,10 @@ function accept(current: string, baseline: string): void {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`${README} has no place for the results`);
   writeResult(baseline, result);
-  writeText(README, `${page.slice(0, begin + BEGIN.length)}\n\n${markdownOf(result)}\n\n${page.slice(end)}`);
+  writeText(
+    README,
+    `${page.slice(0, begin + BEGIN.length)}\n\n${markdownOf(result, { raw: false })}\n\n${page.slice(end)}`,
+  );
   console.log(`accepted: ${baseline} and ${README}`);
 }
 
@@ -52,8 +55,13 @@ function toRow({ scenario, metric, verdict, before, now, worseBy, allowed }: Com
 }
 
 function check(current: string, baseline: string): void {
-  for (const path of [current, baseline]) {
-    if (!existsSync(path)) throw new Error(`${path} is not there: npm run bench, and npm run bench:check -- --accept`);
+  const missing = [current, baseline].find(path => !existsSync(path));
+  if (missing !== undefined) {
+    console.error(
+      `${missing} is not there: "npm run bench" makes a result, "npm run bench:check -- --accept" the committed one.`,
+    );
+    process.exitCode = 1;
+    return;
   }
   const comparisons = compare(SCENARIOS, readResult(baseline), readResult(current));
   for (const line of tableLines(comparisons.map(toRow))) console.log(line);

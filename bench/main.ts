@@ -43,7 +43,7 @@ if ('print' in asked) {
   console.log(asked.print);
 } else {
   const result = await measureAll(asked.options);
-  const table = markdownOf(result);
+  const table = markdownOf(result, { raw: true });
   writeText(`${asked.options.out}.md`, `${table}\n`);
   console.log(table);
   progress(`written: ${asked.options.out}.json and .md`);

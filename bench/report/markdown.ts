@@ -61,30 +61,29 @@ function rawLines(scenario: Scenario, results: ScenarioResult): string[] {
   );
 }
 
-function section(results: ScenarioResult): string {
-  const scenario = SCENARIOS.find(({ id }) => id === results.scenario);
-  if (scenario === undefined) return '';
-  const raw = [
-    '<details><summary>raw values of the rounds</summary>',
-    '',
-    ...rawLines(scenario, results),
-    '',
-    '</details>',
-  ];
-  return [
-    `### ${scenario.title}`,
-    '',
-    `\`${scenario.id}\`: ${scenario.about}`,
-    '',
-    scenarioTable(scenario, results),
-    '',
-    ...raw,
-  ].join('\n');
+function rawDetails(scenario: Scenario, results: ScenarioResult): string {
+  const head = '<details><summary>raw values of the rounds</summary>';
+  return [head, '', ...rawLines(scenario, results), '', '</details>'].join('\n');
 }
 
-export function markdownOf(result: BenchResult): string {
+function section(results: ScenarioResult, raw: boolean): string {
+  const scenario = SCENARIOS.find(({ id }) => id === results.scenario);
+  if (scenario === undefined) return '';
+  const parts = [`### ${scenario.title}`, `\`${scenario.id}\`: ${scenario.about}`, scenarioTable(scenario, results)];
+  return [...parts, ...(raw ? [rawDetails(scenario, results)] : [])].join('\n\n');
+}
+
+/** What was asked for on the command line in place of a scenario's own amounts. */
+function givenAmounts({ amounts }: BenchResult): string {
+  const { connections, swaps, clients, endpoints } = amounts;
+  const given = Object.entries({ connections, swaps, clients, endpoints }).filter(([, value]) => value !== null);
+  return given.map(([name, value]) => `, ${name}: ${value}`).join('');
+}
+
+export function markdownOf(result: BenchResult, options: { readonly raw: boolean }): string {
   const { machine, amounts } = result;
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
-  const head = `Measured at ${result.measured_at}: ${facts.join(', ')}; ${amounts.rounds} rounds of ${amounts.seconds} s, medians; in brackets the median of the rounds' ratios to the reference.`;
-  return [head, ...result.scenarios.map(section)].join('\n\n');
+  const measured = `${amounts.rounds} rounds of ${amounts.seconds} s${givenAmounts(result)}`;
+  const head = `Measured at ${result.measured_at}: ${facts.join(', ')}; ${measured}, medians; in brackets the median of the rounds' ratios to the reference.`;
+  return [head, ...result.scenarios.map(results => section(results, options.raw))].join('\n\n');
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { markdownOf } from '../../bench/report/markdown.ts';
+import type { BenchResult } from '../../bench/report/result.ts';
 import { SCENARIOS } from '../../bench/scenarios/index.ts';
 import { CONTESTANTS } from '../../bench/contestants/index.ts';
 import { existsSync, readFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { ROOT } from '../support/source-tree.ts';
 
 const none = { connections: null, swaps: null, clients: null, endpoints: null };
 const round = (rate: number) => ({ requests_per_s: rate, alone_p50_us: 1e6 / rate, errors: 0 });
-const table = markdownOf({
+const result: BenchResult = {
   measured_at: 'today',
   machine: { cores: 2 },
   amounts: { ...none, seconds: 5, warmUpSeconds: 2, rounds: 3 },
@@ -24,7 +25,8 @@ const table = markdownOf({
       ],
     },
   ],
-});
+};
+const table = markdownOf(result, { raw: true });
 
 test('the table gives medians, and in brackets the median of the ratios round by round', () => {
   assert.match(table, /^\| Hono inline \(reference\) \| 2,000 \|/m);
@@ -33,6 +35,10 @@ test('the table gives medians, and in brackets the median of the ratios round by
 
 test('raw values of every round are there', () => {
   assert.match(table, /^- gateway, requests\/s: 900 · 2,700 · 2,000$/m);
+});
+
+test('the page of the bench holds the tables without them: they are in the JSON beside it', () => {
+  assert.doesNotMatch(markdownOf(result, { raw: false }), /<details>/);
 });
 
 test('a contestant that could not take part keeps its line, with the reason', () => {

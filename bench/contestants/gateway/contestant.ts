@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sourceDigest } from '../../../src/build/source-digest.ts';
@@ -69,8 +70,8 @@ function removeOutdated(prefix: string, current: string): void {
  * fresh process, and compiling a thousand endpoints takes longer than all that is measured with them.
  */
 async function preparedFolder(site: Site): Promise<string> {
-  const handlers = Object.keys(ENDPOINTS).map(id => `bench/contestants/gateway/${id}.rs`);
-  const digest = await sourceDigest(ROOT, ['crates', 'src', ...handlers]);
+  const program = await sourceDigest(ROOT, ['crates', 'src']);
+  const digest = createHash('sha256').update(program).update(JSON.stringify(ENDPOINTS)).digest('hex');
   const name = `${site.many}-${digest.slice(0, 16)}`;
   removeOutdated(`${site.many}-`, name);
   const folder = cacheFolder('sites', name);
