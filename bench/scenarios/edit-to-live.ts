@@ -2,10 +2,10 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { example } from '../../test/support/code.ts';
-import { RunningGateway, type ApiData } from '../../test/support/gateway.ts';
+import type { ApiData, RunningGateway } from '../../test/support/gateway.ts';
 import { RestartedAxum } from '../contestants/axum/swapped.ts';
 import type { Contestant } from '../contestants/contestant.ts';
-import { settled } from '../contestants/gateway/contestant.ts';
+import { launch, settled } from '../contestants/gateway/contestant.ts';
 import { run } from '../harness/install.ts';
 import { BENCH, cacheFolder, TARGET } from '../harness/places.ts';
 import { median, percentile } from '../report/statistics.ts';
@@ -53,7 +53,7 @@ function summarize(samples: readonly Readings[]): Readings {
 }
 
 async function onGateway(endpoints: number): Promise<Readings> {
-  await using gateway = await RunningGateway.start();
+  await using gateway = await launch();
   // The first build ever also compiles what all endpoints share.
   await gateway.log(line => line.event === 'example_ready', 300_000);
   await settled(gateway, 1);

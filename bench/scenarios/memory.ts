@@ -3,9 +3,8 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../test/support/eventually.ts';
-import { RunningGateway } from '../../test/support/gateway.ts';
 import type { Contestant } from '../contestants/contestant.ts';
-import { settled, startGateway } from '../contestants/gateway/contestant.ts';
+import { launch, settled, startGateway } from '../contestants/gateway/contestant.ts';
 import { memoryMb, processTree } from '../harness/processes.ts';
 import { wrk } from '../load/wrk.ts';
 import type { Amounts, Readings, Scenario } from './scenario.ts';
@@ -21,10 +20,10 @@ const rest = (): Promise<void> => new Promise(resolve => setTimeout(resolve, RES
 /** The supervisor and one gateway process, with the example `hello` alone, started anew after it was compiled. */
 async function withHello(): Promise<Readings> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-memory-'));
-  const first = await RunningGateway.start({ folder });
+  const first = await launch({ folder });
   await first.log(line => line.event === 'example_ready', 300_000);
   await first.stop();
-  await using gateway = await RunningGateway.start({ folder, settings: { SPARE_PROCESSES: '0' } });
+  await using gateway = await launch({ folder, settings: { SPARE_PROCESSES: '0' } });
   await settled(gateway, 0);
   await wrk(gateway.url, HELLO, 8, 2);
   await rest();

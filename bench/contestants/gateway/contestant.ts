@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { sourceDigest } from '../../../src/build/source-digest.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { RunningGateway, type EndpointOptions } from '../../../test/support/gateway.ts';
+import { RunningGateway, type EndpointOptions, type StartOptions } from '../../../test/support/gateway.ts';
 import { ROOT } from '../../../test/support/source-tree.ts';
 import { endWithBench } from '../../harness/alive.ts';
 import { cacheFolder } from '../../harness/places.ts';
@@ -24,14 +24,20 @@ const ENDPOINTS: Readonly<Record<string, EndpointOptions>> = {
   burn: { code: handler('burn') },
 };
 
+/** Starts the program; it ends with the bench at the latest, also when that is broken off while it starts. */
+export async function launch(options: StartOptions = {}): Promise<RunningGateway> {
+  const gateway = await RunningGateway.launch(options);
+  void gateway.exited().then(endWithBench(gateway.pid));
+  await gateway.ready();
+  return gateway;
+}
+
 /** The program as `npm start` starts it, with every setting at its default but ports and folders. */
 export class GatewayServer implements Server {
   readonly gateway: RunningGateway;
 
   constructor(gateway: RunningGateway) {
     this.gateway = gateway;
-    const forget = endWithBench(gateway.pid);
-    void gateway.exited().then(forget);
   }
 
   get url(): string {
@@ -79,7 +85,7 @@ async function preparedFolder(site: Site): Promise<string> {
   if (existsSync(marker)) return folder;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
-  const gateway = await RunningGateway.start({ folder });
+  const gateway = await launch({ folder });
   try {
     // It brings an endpoint of the same name.
     await gateway.log(line => line.event === 'example_ready', 300_000);
@@ -103,7 +109,7 @@ export async function startGateway(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<GatewayServer> {
   const folder = await preparedFolder(site);
-  const gateway = await RunningGateway.start({ folder, settings });
+  const gateway = await launch({ folder, settings });
   await settled(gateway, Number(settings['SPARE_PROCESSES'] ?? 1));
   return new GatewayServer(gateway);
 }

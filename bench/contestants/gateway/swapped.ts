@@ -1,8 +1,7 @@
 /** The gateway with one endpoint, `/version`, that is swapped between three builds by rollbacks. */
-import { RunningGateway } from '../../../test/support/gateway.ts';
 import { answering } from '../../../test/support/code.ts';
 import { FIRST_VERSION, VERSIONS } from '../contestant.ts';
-import { GatewayServer, settled } from './contestant.ts';
+import { GatewayServer, launch, settled } from './contestant.ts';
 
 export const ENDPOINT = 'version';
 
@@ -22,7 +21,7 @@ export class SwappedGateway extends GatewayServer {
 
 /** Its versions are its generations: what is deployed first answers 1, then 2, then 0. */
 export async function startSwappedGateway(settings: Readonly<Record<string, string>> = {}): Promise<SwappedGateway> {
-  const gateway = await RunningGateway.start({ settings });
+  const gateway = await launch({ settings });
   try {
     await settled(gateway, Number(settings['SPARE_PROCESSES'] ?? 1));
     await gateway.deploy(ENDPOINT, { code: answering('1') });

@@ -52,6 +52,7 @@ impl Schedule {
     /// Waits until request number `index` is due, and tells when that was.
     fn wait(&self, index: u32) -> Instant {
         if self.every.is_zero() {
+            thread::sleep(self.start.saturating_duration_since(Instant::now()));
             return Instant::now();
         }
         let due = self.start + self.first + self.every * index;
