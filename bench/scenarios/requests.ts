@@ -86,7 +86,7 @@ export const REQUEST_SCENARIOS: readonly Scenario[] = [
   loadScenario({
     id: 'cpu',
     title: 'CPU-bound, about 1 ms',
-    about: 'The same 700,000 steps of arithmetic everywhere.',
+    about: 'The same 500,000 steps of arithmetic everywhere.',
     request: { path: '/burn' },
     connections: 32,
     rate: 200,

@@ -9,8 +9,12 @@ int32_t hello(char *out) {
 }
 
 int32_t burn(char *out) {
-    volatile uint32_t value = 1;
-    for (int step = 0; step < 700000; step++) value = value * 1664525u + 1013904223u;
+    uint32_t value = 1;
+    for (int step = 0; step < 500000; step++) {
+        value ^= value << 13;
+        value ^= value >> 17;
+        value ^= value << 5;
+    }
     return (int32_t)sprintf(out, "%u", value);
 }
 

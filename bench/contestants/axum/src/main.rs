@@ -14,7 +14,7 @@ use std::{collections::HashMap, hint::black_box, time::Duration};
 use tokio::signal::unix::{signal, SignalKind};
 
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-const BURN_STEPS: u32 = 700_000;
+const BURN_STEPS: u32 = 500_000;
 
 async fn order(
     Path((user, order)): Path<(String, String)>,
@@ -33,7 +33,9 @@ async fn sleep(Query(query): Query<HashMap<String, String>>) -> &'static str {
 async fn burn() -> String {
     let mut value = black_box(1_u32);
     for _ in 0..BURN_STEPS {
-        value = black_box(value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        value ^= value << 13;
+        value ^= value >> 17;
+        value ^= value << 5;
     }
     value.to_string()
 }
