@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { test } from 'node:test';
-import { tableLines } from '../../bench/support/report.ts';
+import { tableLines } from '../../bench/report/table.ts';
 import { kit } from '../support/code.ts';
 import { eventually } from '../support/eventually.ts';
 import { mappedImages, RunningGateway, type ApiData } from '../support/gateway.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { test } from 'node:test';
-import { tableLines, type Row } from '../../bench/support/report.ts';
+import { tableLines, type Row } from '../../bench/report/table.ts';
 import { PUBLIC_ERRORS } from '../../src/errors.ts';
 import { answering, kit } from '../support/code.ts';
 import { footprint, type Footprint } from '../support/footprint.ts';

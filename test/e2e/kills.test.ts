@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { tableLines } from '../../bench/support/report.ts';
+import { tableLines } from '../../bench/report/table.ts';
 import { Asking, wasServed, witnessQuestion } from '../chaos/asking.ts';
 import type { ClientConnection } from '../chaos/connection.ts';
 import { EXECUTIONS_VARIABLE, witnessing } from '../chaos/handlers.ts';

@@ -1,5 +1,5 @@
-import type { Row } from '../../bench/support/report.ts';
-import { percentile, rounded } from '../../bench/support/statistics.ts';
+import type { Row } from '../../bench/report/table.ts';
+import { percentile, rounded } from '../../bench/report/statistics.ts';
 
 /** How long things took, and how many took longer than they should. For people: a test never asserts on time. */
 export function timesRow(what: string, times: readonly number[], limitMs: number): Row {
