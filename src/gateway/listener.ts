@@ -1,5 +1,4 @@
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { Server as TcpServer, type Socket } from 'node:net';
@@ -12,6 +11,7 @@ import { Connection } from './client/connection.ts';
 import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './exchange.ts';
 import { PublicRequest } from './public-request.ts';
 import { RouteTable } from './router.ts';
+import { WRITTEN_ELSEWHERE } from './written-elsewhere.ts';
 
 export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'> & { readonly limits: ClientLimits };
 
@@ -134,7 +134,7 @@ export class Listener {
 
   /**
    * The reply is written to Node's response, not returned as a `Response`: that saves building one and copying its
-   * headers, about a fifth of a small request. The catch: middleware cannot change it any more.
+   * headers, about a fifth of a small request. The catch: middleware cannot change it any more (see written-elsewhere.ts).
    */
   readonly #hono = getRequestListener(this.#app().fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
 
@@ -142,12 +142,12 @@ export class Listener {
     const app = new Hono<{ Bindings: GatewayBindings }>();
     app.all('*', context => {
       context.env.incoming.exchange?.serve();
-      return RESPONSE_ALREADY_SENT;
+      return WRITTEN_ELSEWHERE;
     });
     app.onError((error, context) => {
       this.#shared.reportError(error);
       context.env.incoming.exchange?.fail('internal_error');
-      return RESPONSE_ALREADY_SENT;
+      return WRITTEN_ELSEWHERE;
     });
     return app;
   }
