@@ -195,5 +195,8 @@ test('a bad setting: one line with name, value and what is allowed, and status 7
 });
 
 test('nothing is left behind in the folder of private copies', async () => {
-  assert.deepEqual(await readdir(join(gateway.folder, 'data', 'images')), []);
+  const files = await readdir(join(gateway.folder, 'data', 'images'));
+  // What is loaded ahead of its deploy keeps its file until then.
+  const left = files.filter(name => !name.includes('.next.'));
+  assert.deepEqual(left, []);
 });
