@@ -11,8 +11,8 @@ export const SPINNING = {
   /** So many as were in flight at once within so long. */
   windowMs: 5,
   /** How long a worker looks for its next request, and the main thread for replies. */
-  workerMs: 0.15,
-  mainMs: 0.1,
+  workerMs: 0.3,
+  mainMs: 0.15,
 } as const;
 
 /** After so many times in vain in a row, it is tried every 64th time. */
