@@ -35,6 +35,9 @@ export interface RingPoolOptions {
   readonly guard: MainGuard;
 }
 
+/** Threads that could not start, with which a pool goes on growing. */
+const STUCK_MAX = 2;
+
 const WAS_RETIRED: BindFailure = { code: 'worker_failed', message: 'The generation was retired.' };
 
 /** A handler pool whose requests travel through shared memory to workers that take them from there. */
@@ -220,6 +223,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   }
 
   #grow(): void {
+    // Threads cannot start at the moment: another attempt would be one more that is stuck.
+    if (this.#workers.stuck >= STUCK_MAX) return;
     if (this.#state === 'ready' && this.#options.spec.events.mayGrow()) void this.#startOneMore();
   }
 

@@ -52,6 +52,13 @@ export class Workers {
     return count;
   }
 
+  /** Workers that were given up before they bound an image, and are still about: no thread has taken their task. */
+  get stuck(): number {
+    let count = 0;
+    for (const link of this) if (link.slot === null && link.state === 'stopping') count += 1;
+    return count;
+  }
+
   /** The generation that was prepared ahead is deployed, also for workers that come later. */
   deployed(): void {
     this.#image = { ...this.#image, ahead: false };
@@ -116,6 +123,8 @@ export class Workers {
 
   /** Starts workers; resolves when each has bound its image or failed to, with the first failure. */
   async start(count: number): Promise<BindFailure | null> {
+    if (this.#live + count > WORKERS_MAX)
+      return { code: 'worker_failed', message: `A pool has ${WORKERS_MAX} workers at most.` };
     this.#pool ??= this.#options.standby.take(count);
     const pool = this.#pool;
     const binds = Array.from({ length: count }, () => this.#startOne(pool));

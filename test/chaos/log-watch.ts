@@ -12,6 +12,8 @@ export interface LogWatchOptions {
 /** A process may be given up for what the machine did so long before, and its clients notice so much later. */
 const STARVED_MS = 10_000;
 const LINES_KEPT = 2_000;
+/** The log is read so much later at most. */
+const TAKE_OVER_NEWS_MS = 2_000;
 /** Ends of processes whose places were taken before, and that have finished all they had. */
 const REPLACED = new Set(['suspect', 'interrupts']);
 /** The supervisor gives up a process that does not answer in time, and without a processor none can. */
@@ -70,10 +72,18 @@ export class LogWatch {
     return history.isStarved(history.now() - STARVED_MS, history.now());
   }
 
+  /** What it could not bind as a spare, for want of disk or descriptors, is missing now. */
+  #onTakeOver(): void {
+    const { history } = this.#options.world;
+    const now = history.now();
+    history.shortage('start', now - TAKE_OVER_NEWS_MS).until = now + STARVED_MS;
+  }
+
   #onProcess(line: LogLine): void {
     const { world } = this.#options;
     const { history } = world;
     const reason = line['reason'] as string | null;
+    if (line['state'] === 'serving') this.#onTakeOver();
     // Without a reason it ends because the program does.
     if (line['state'] !== 'ended' || reason === null) return;
     world.count(`processes ended: ${reason}`);
