@@ -1,5 +1,5 @@
 /** What endpoints cost that nobody asks: ten hot ones among a thousand, and ten that are all there are. */
-import { HELLO } from '../contestants/shared/answers.ts';
+import { HELLO } from '../contestants/common/answers.ts';
 import { LOAD_METRICS, measureLoad, type LoadScenario } from './load.ts';
 import type { Scenario } from './scenario.ts';
 

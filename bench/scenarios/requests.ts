@@ -1,5 +1,5 @@
 /** The scenarios that differ only in what is asked. */
-import { burn, HELLO } from '../contestants/shared/answers.ts';
+import { burn, HELLO } from '../contestants/common/answers.ts';
 import { jsonOf } from '../load/request.ts';
 import { loadScenario } from './load.ts';
 import type { Scenario } from './scenario.ts';

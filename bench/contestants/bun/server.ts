@@ -1,5 +1,5 @@
 /** The endpoints as routes of `Bun.serve`, on a free port. Prints its address. */
-import { burn, HELLO, pause, TEXT } from '../shared/answers.ts';
+import { burn, HELLO, pause, TEXT } from '../common/answers.ts';
 
 interface BunRequest extends Request {
   readonly params: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** The endpoints on `Deno.serve`, on a free port. Prints its address. */
-import { answer } from '../shared/fetch-app.ts';
+import { answer } from '../common/fetch-app.ts';
 
 /** The little of Deno's types that is used; the project knows Node's only. */
 declare const Deno: {

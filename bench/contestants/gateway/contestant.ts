@@ -9,7 +9,7 @@ import { endWithBench } from '../../harness/alive.ts';
 import { cacheFolder } from '../../harness/places.ts';
 import { processTree } from '../../harness/processes.ts';
 import type { Contestant, Server, Site } from '../contestant.ts';
-import { manyPaths } from '../shared/answers.ts';
+import { manyPaths } from '../common/answers.ts';
 
 export const handler = (name: string): string => readFileSync(join(import.meta.dirname, `${name}.rs`), 'utf8');
 

@@ -1,7 +1,7 @@
 /** Hono answering in line, on a free port. Prints its address. */
 import { createAdaptorServer } from '@hono/node-server';
 import type { AddressInfo } from 'node:net';
-import { createApp } from '../shared/hono-app.ts';
+import { createApp } from '../common/hono-app.ts';
 
 const app = createApp({ many: Number(process.env['MANY'] ?? 0) });
 const server = createAdaptorServer({ fetch: app.fetch });

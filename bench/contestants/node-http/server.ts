@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer, json } from 'node:stream/consumers';
-import { burn, HELLO, manyPaths, pause, TEXT } from '../shared/answers.ts';
+import { burn, HELLO, manyPaths, pause, TEXT } from '../common/answers.ts';
 
 const ORDER = /^\/users\/([^/]+)\/orders\/([^/]+)$/;
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Piscina } from 'piscina';
-import { TEXT } from '../shared/answers.ts';
+import { TEXT } from '../common/answers.ts';
 import type { Task } from './worker.ts';
 
 const NOTHING = new Uint8Array();

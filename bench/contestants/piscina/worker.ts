@@ -1,6 +1,6 @@
 /** Runs in the threads of the pool: calls the native functions. */
 import koffi from 'koffi';
-import { pause } from '../shared/answers.ts';
+import { pause } from '../common/answers.ts';
 
 const OUTPUT_BYTES = 2 * 1024 * 1024;
 

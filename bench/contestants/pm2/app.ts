@@ -1,6 +1,6 @@
 /** An instance: says when it is ready, and on SIGINT finishes what it has. */
 import { createAdaptorServer } from '@hono/node-server';
-import { swappedApp } from '../shared/swapped-app.ts';
+import { swappedApp } from '../common/swapped-app.ts';
 
 const app = swappedApp(process.env['VERSION_FILE'] ?? '');
 const server = createAdaptorServer({ fetch: app.fetch });

@@ -10,7 +10,7 @@ import type { Contestant } from '../contestant.ts';
 function writeSite(): string {
   const folder = cacheFolder('workerd-site');
   for (const name of ['answers', 'fetch-app']) {
-    const source = readFileSync(join(import.meta.dirname, '..', 'shared', `${name}.ts`), 'utf8');
+    const source = readFileSync(join(import.meta.dirname, '..', 'common', `${name}.ts`), 'utf8');
     writeFileSync(join(folder, `${name}.js`), stripTypeScriptTypes(source).replaceAll(".ts'", ".js'"));
   }
   const worker = "import { answer } from './fetch-app.js';\nexport default { fetch: answer };\n";

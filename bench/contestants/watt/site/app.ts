@@ -3,12 +3,12 @@ import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { join } from 'node:path';
 
-interface Shared {
+interface Common {
   readonly swappedApp: (versionFile: string) => Hono;
 }
 
 export async function create() {
-  const shared = join(process.env['BENCH_FOLDER'] ?? '', '../shared/swapped-app.ts');
-  const { swappedApp } = (await import(shared)) as Shared;
+  const common = join(process.env['BENCH_FOLDER'] ?? '', '../common/swapped-app.ts');
+  const { swappedApp } = (await import(common)) as Common;
   return createAdaptorServer({ fetch: swappedApp(process.env['VERSION_FILE'] ?? '').fetch });
 }
