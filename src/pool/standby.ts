@@ -42,8 +42,10 @@ export class BlankPool {
       recordTiming: false,
     });
     // A thread that ends without a task; one with a task rejects the task.
-    this.#piscina.on('error', () => (this.#broken = true));
-    this.#piscina.on('error', () => this.#lookForStuck());
+    this.#piscina.on('error', () => {
+      this.#broken = true;
+      this.#lookForStuck();
+    });
     this.#piscina.on('workerDestroy', () => this.#lookForStuck());
     const task: WorkerTask = { kind: 'warm', begun: new SharedArrayBuffer(4), threads };
     const tasks = Array.from({ length: threads }, () => this.#warmOne(task));
