@@ -1,6 +1,5 @@
 import { LIMITS } from '../config.ts';
 import type { Compiler } from '../build/compiler.ts';
-import type { GenerationSpec } from '../protocol/control.ts';
 import type { BuildRecord } from '../store/records.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Journal } from './journal.ts';
@@ -17,10 +16,9 @@ export interface AheadParts {
 interface Guess {
   readonly generation: number;
   readonly digest: string;
-  /** Resolves when it is bound or given up. */
-  done: Promise<void>;
-  isDone: boolean;
-  timer: NodeJS.Timeout | undefined;
+  /** Resolves when it is bound or given up; null: it is. */
+  underWay: Promise<void> | null;
+  readonly timer: NodeJS.Timeout;
 }
 
 /**
@@ -48,21 +46,16 @@ export class Ahead {
     const [oldest] = this.#guesses.keys();
     if (oldest !== undefined && this.#guesses.size >= LIMITS.preparedAheadMax) this.drop(oldest);
     const generation = this.#parts.journal.store.nextGeneration(id);
-    const guess: Guess = {
-      generation,
-      digest: build.digest,
-      done: Promise.resolve(),
-      isDone: false,
-      timer: undefined,
-    };
+    const timer = setTimeout(() => this.#dropIfCurrent(id, guess), LIMITS.preparedAheadMs).unref();
+    const guess: Guess = { generation, digest: build.digest, underWay: null, timer };
     this.#guesses.set(id, guess);
-    guess.done = this.#prepare(id, guess);
+    guess.underWay = this.#prepare(id, guess);
   }
 
   /** Resolves when this build is prepared or given up; null: it is not on its way. */
   underWay(id: string, { digest }: Pick<BuildRecord, 'digest'>): Promise<void> | null {
     const guess = this.#guesses.get(id);
-    return guess?.digest === digest && !guess.isDone ? guess.done : null;
+    return guess?.digest === digest ? guess.underWay : null;
   }
 
   /**
@@ -94,12 +87,12 @@ export class Ahead {
   /** Never rejects. */
   async #prepare(id: string, guess: Guess): Promise<void> {
     try {
-      if (!(await this.#bind(id, guess)) && this.#guesses.get(id) === guess) this.drop(id);
+      if (!(await this.#bind(id, guess))) this.#dropIfCurrent(id, guess);
     } catch {
       // Nothing serves, or the gateway is closing: no time for guesses.
       if (this.#guesses.get(id) === guess) this.#forget(id, guess);
     } finally {
-      guess.isDone = true;
+      guess.underWay = null;
     }
   }
 
@@ -108,13 +101,14 @@ export class Ahead {
     const artifactPath = await compiler.artifactPath(guess.digest);
     const endpoint = journal.store.endpoint(id);
     if (artifactPath === null || endpoint === null || this.#guesses.get(id) !== guess) return false;
-    const spec = routing.spec(endpoint, { generation: guess.generation, artifactPath } satisfies GenerationSpec);
+    const spec = routing.spec(endpoint, { generation: guess.generation, artifactPath });
     const outcome = await dataPlane.prepare(spec, true);
     if (!outcome.ok && outcome.code === 'process_died') this.#deadly.add(guess.digest);
-    guess.timer = setTimeout(() => {
-      if (this.#guesses.get(id) === guess) this.drop(id);
-    }, LIMITS.preparedAheadMs).unref();
     return outcome.ok;
+  }
+
+  #dropIfCurrent(id: string, guess: Guess): void {
+    if (this.#guesses.get(id) === guess) this.drop(id);
   }
 
   #forget(id: string, guess: Guess): void {

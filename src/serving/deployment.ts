@@ -120,7 +120,7 @@ export class Deployment {
     if (ahead && !this.#keeper.hasSlack)
       return { ok: false, code: 'no_threads', message: 'Half of THREADS_MAX is in use.' };
     const generation =
-      this.#guessFor(spec.serving, spec.id) ?? (await this.#replacePrepared(spec, spec.serving, ahead));
+      this.#preparedAs(spec.serving, spec.id) ?? (await this.#replacePrepared(spec, spec.serving, ahead));
     const endpoint = this.#ensure(spec.id);
     const failure = await generation.prepare(endpoint.serving?.images ?? 0, ahead);
     if (failure === null && generation.state === 'prepared') return { ok: true };
@@ -129,8 +129,8 @@ export class Deployment {
     return { ok: false, ...(failure ?? { code: 'worker_failed', message: 'The generation was abandoned.' }) };
   }
 
-  /** What was prepared ahead under this number, if it is this build. */
-  #guessFor({ generation, artifactPath }: GenerationSpec, id: string): Generation | null {
+  /** What was prepared under this number, if it is this build. */
+  #preparedAs({ generation, artifactPath }: GenerationSpec, id: string): Generation | null {
     const prepared = this.#endpoints.get(id)?.prepared.get(generation);
     return prepared?.artifactPath === artifactPath ? prepared : null;
   }
@@ -200,11 +200,10 @@ export class Deployment {
 
   /** The prepared generation, or one that is woken at once because it was not prepared in this process. */
   #takeOver(endpoint: Endpoint, spec: EndpointSpec, wanted: GenerationSpec): Generation {
-    const prepared = endpoint.prepared.get(wanted.generation);
+    const prepared = this.#preparedAs(wanted, endpoint.id);
     // One that was prepared ahead and not used leaves its number to another build.
-    const isOther = prepared !== undefined && prepared.artifactPath !== wanted.artifactPath;
-    if (isOther) void this.abandon(endpoint.id, wanted.generation);
-    const generation = prepared === undefined || isOther ? this.#newGeneration(endpoint, spec, wanted) : prepared;
+    if (prepared === null) void this.abandon(endpoint.id, wanted.generation);
+    const generation = prepared ?? this.#newGeneration(endpoint, spec, wanted);
     endpoint.prepared.delete(wanted.generation);
     generation.serve();
     // One that was prepared ahead may have given way meanwhile.

@@ -122,7 +122,7 @@ class SqliteStore implements Store {
 
   addGeneration(endpointId: string, buildId: string, cause: GenerationCause = 'deploy'): GenerationRecord {
     return this.transaction(() => {
-      const made = this.#run(() => this.#statements.nextGeneration.get(endpointId));
+      const made = this.#run(() => this.#statements.countGeneration.get(endpointId));
       if (made === undefined) throw new AdminError('endpoint_not_found');
       if (this.build(buildId)?.endpointId !== endpointId) throw new AdminError('generation_not_found');
       const record: GenerationRecord = {

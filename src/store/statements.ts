@@ -63,7 +63,7 @@ const SQL = {
   digests: 'SELECT DISTINCT digest FROM builds',
 
   generationsMade: 'SELECT generations_made FROM endpoints WHERE id = ?',
-  nextGeneration: `UPDATE endpoints SET generations_made = generations_made + 1
+  countGeneration: `UPDATE endpoints SET generations_made = generations_made + 1
     WHERE id = ? RETURNING generations_made`,
   insertGeneration: insert('generations', GENERATION_COLUMNS),
   generation: 'SELECT * FROM generations WHERE endpoint_id = ? AND generation = ?',
