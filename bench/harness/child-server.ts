@@ -1,6 +1,7 @@
 /** A contestant that is one program: it prints its address as its first line and ends when it is told to. */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Server } from '../contestants/contestant.ts';
 import { endWithBench } from './alive.ts';
@@ -84,3 +85,11 @@ export async function startProgram(program: Program): Promise<Server> {
     throw error;
   }
 }
+
+/** A server in `server.ts` of the contestant's folder, on the Node that runs the bench. */
+export const startNodeServer = (folder: string, environment: Readonly<Record<string, string>>): Promise<Server> =>
+  startProgram({
+    command: process.execPath,
+    args: [join(folder, 'server.ts')],
+    environment: { ...environment, NODE_ENV: 'production' },
+  });

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { startProgram } from '../../harness/child-server.ts';
+import { startNodeServer } from '../../harness/child-server.ts';
 import type { Contestant } from '../contestant.ts';
 
 export const hono: Contestant = {
@@ -8,10 +7,5 @@ export const hono: Contestant = {
   setUp:
     'The reference: the Hono and @hono/node-server of the gateway, same versions and options, on the same Node; the answer is made by `c.body` in the route. One process, as the gateway has one main thread.',
   install: async () => {},
-  start: ({ many }) =>
-    startProgram({
-      command: process.execPath,
-      args: [join(import.meta.dirname, 'server.ts')],
-      environment: { MANY: String(many), NODE_ENV: 'production' },
-    }),
+  start: ({ many }) => startNodeServer(import.meta.dirname, { MANY: String(many) }),
 };

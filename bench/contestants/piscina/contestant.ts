@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startProgram } from '../../harness/child-server.ts';
+import { startNodeServer } from '../../harness/child-server.ts';
 import { cacheFolder } from '../../harness/places.ts';
 import type { Contestant } from '../contestant.ts';
 
@@ -16,10 +16,5 @@ export const piscina: Contestant = {
   install: async () => {
     await promisify(execFile)('cc', ['-std=c11', '-O2', '-shared', '-fPIC', source, '-o', libraryPath()]);
   },
-  start: () =>
-    startProgram({
-      command: process.execPath,
-      args: [join(import.meta.dirname, 'server.ts')],
-      environment: { LIBRARY: libraryPath(), NODE_ENV: 'production' },
-    }),
+  start: () => startNodeServer(import.meta.dirname, { LIBRARY: libraryPath() }),
 };
