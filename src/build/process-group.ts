@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
+import { LIMITS } from '../config.ts';
 
 export interface GroupOptions {
   readonly command: string;
@@ -24,9 +25,6 @@ export interface GroupResult {
 }
 
 const ERROR_OUTPUT_MAX = 64 * 1024;
-
-/** As much nicer than this process as handler threads are: a build takes no core from them that they need. */
-const NICENESS = 7;
 
 /**
  * Becomes the command, and leaves a watcher beside it that holds the far end of a pipe (descriptor 3) of this process.
@@ -75,10 +73,11 @@ function collectOutput(child: ChildProcess, onLine: (line: string) => void): () 
   return () => errorOutput;
 }
 
+/** Lets the gateway's main threads go first. */
 function giveWay({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
-    setPriority(pid, Math.min(19, getPriority() + NICENESS));
+    setPriority(pid, Math.min(19, getPriority() + LIMITS.workNiceness));
   } catch {
     // ESRCH: it has ended already. EACCES: then it stays as it was.
   }

@@ -114,7 +114,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     this.#listener.stopAccepting(graceMs > 0 ? 'handing_over' : 'closing');
     if (graceMs > 0) await this.#listener.clientsGone(graceMs);
     this.#listener.refuseRequests();
-    await this.#listener.bodiesReceived(this.#drainTimeoutMs);
+    await this.#listener.requestsStarted(this.#drainTimeoutMs);
     await this.#deployment.drainAll();
     const leftMs = this.#drainTimeoutMs - (this.#options.clock.nowMs() - startedMs);
     await this.#listener.closeConnections(Math.max(LAST_REPLIES_MS, leftMs));

@@ -11,12 +11,13 @@ import { announcedBytes, BodyReader, type BodyResult } from './body-reader.ts';
 import type { TrustedProxies } from './client/client-address.ts';
 import type { Connection } from './client/connection.ts';
 import { errorReply } from './error-reply.ts';
+import type { FairTurns } from './fair-turns.ts';
 import { lingerThenEnd } from './client/linger.ts';
 import type { PublicRequest } from './public-request.ts';
 import { hasNoBody, hasNoLength, isFinalStatus, replyHeaders } from './reply-headers.ts';
 import { requestIdFor } from './request-id.ts';
 import { hasOneHost, readTarget, type RequestTarget } from './request-target.ts';
-import type { RouteTable } from './router.ts';
+import type { RouteTable, Routing } from './router.ts';
 
 /** `handing_over`: requests on open connections are served, each with `Connection: close`; `closing`: they are refused. */
 export type ListenerPhase = 'open' | 'handing_over' | 'closing';
@@ -29,11 +30,15 @@ export interface ExchangeSurroundings {
   readonly bodies: BodyBudget;
   readonly proxies: TrustedProxies;
   readonly clock: Clock;
+  readonly turns: FairTurns<object>;
   readonly traffic: TrafficCounters;
   readonly accessLog: AccessLog | null;
   /** A fault of the gateway's own code. */
   reportError(error: unknown): void;
 }
+
+/** What all requests without an endpoint share one turn as. */
+const UNROUTED = {};
 
 /** What is counted and logged for a client that left before its reply, as other servers do. */
 const STATUS_CLIENT_GONE = 499;
@@ -59,6 +64,8 @@ export class Exchange {
   #reader: BodyReader | null = null;
   #bodyBytesHeld = 0;
   #bodyRead = false;
+  /** Its endpoint has had its share of the main thread for now. */
+  #awaitsTurn = false;
   /** The body was given up: `broken`, nothing more of it can be read; `late`, it may still come. */
   #bodyGivenUp: 'broken' | 'late' | null = null;
   #invocation: Invocation | null = null;
@@ -81,7 +88,13 @@ export class Exchange {
 
   /** Its body is still on the way. */
   get receiving(): boolean {
-    return !this.#over && this.#reader !== null && !this.#bodyRead;
+    if (this.#over || this.#bodyRead) return false;
+    return this.#reader !== null || (this.#awaitsTurn && !this.isReceived);
+  }
+
+  /** No generation has it yet. */
+  get pending(): boolean {
+    return this.receiving || (this.#awaitsTurn && !this.#over);
   }
 
   /** Reads what the request is aimed at. null: it was answered already, as malformed or because the gateway closes. */
@@ -98,11 +111,29 @@ export class Exchange {
 
   /** Routes the request, reads its body and hands it to a handler. `accept` went before. */
   serve(): void {
-    const { proxies, routes } = this.#surroundings;
+    const { proxies, routes, turns } = this.#surroundings;
     const { headers, socket, method = '' } = this.#incoming;
     if (this.#over || this.#target === null) return;
     const host = proxies.forwardedHost(socket.remoteAddress, headers) ?? this.#target.host;
     const routing = routes.route(host, method, this.#target.path);
+    const competitor = routing.kind === 'matched' ? routing.target : UNROUTED;
+    this.#awaitsTurn = true;
+    turns.run(competitor, this.#startedMs, () => this.#tryToBegin(routing));
+  }
+
+  /** Others may have their turn after it, so nothing is thrown. */
+  #tryToBegin(routing: Routing<Endpoint>): void {
+    try {
+      this.#begin(routing);
+    } catch (error) {
+      this.#surroundings.reportError(error);
+      this.fail('internal_error');
+    }
+  }
+
+  #begin(routing: Routing<Endpoint>): void {
+    this.#awaitsTurn = false;
+    if (this.#over) return;
     if (routing.kind === 'malformed') return this.fail('bad_request');
     if (routing.kind === 'not_found') return this.fail('route_not_found');
     if (routing.kind === 'method_not_allowed') return this.fail('method_not_allowed', ['allow', routing.allow]);

@@ -9,11 +9,14 @@ import type { CloseReason } from '../serving/process-figures.ts';
 import { checkEveryMs, serverOptions, type ClientLimits } from './client/client-limits.ts';
 import { Connection } from './client/connection.ts';
 import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './exchange.ts';
+import { FairTurns } from './fair-turns.ts';
 import { PublicRequest } from './public-request.ts';
 import { RouteTable } from './router.ts';
 import { WRITTEN_ELSEWHERE } from './written-elsewhere.ts';
 
-export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes'> & { readonly limits: ClientLimits };
+export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes' | 'turns'> & {
+  readonly limits: ClientLimits;
+};
 
 type GatewayBindings = HttpBindings & { readonly incoming: PublicRequest };
 
@@ -35,12 +38,12 @@ const PARSER_ERRORS: Readonly<Record<string, PublicErrorCode>> = {
 /** The public listener: turns what comes over connections into exchanges. */
 export class Listener {
   readonly server: Server<typeof PublicRequest>;
-  readonly #shared: ListenerOptions & { phase: ListenerPhase; routes: RouteTable<Endpoint> };
+  readonly #shared: ListenerOptions & { phase: ListenerPhase; routes: RouteTable<Endpoint>; turns: FairTurns<object> };
   readonly #connections = new Map<Duplex, Connection>();
   #isChecking = false;
 
   constructor(options: ListenerOptions) {
-    this.#shared = { ...options, phase: 'open', routes: new RouteTable([]) };
+    this.#shared = { ...options, phase: 'open', routes: new RouteTable([]), turns: new FairTurns() };
     this.server = this.#createServer();
   }
 
@@ -80,9 +83,9 @@ export class Listener {
     return this.#until(() => this.#connections.size === 0 || this.#shared.phase === 'closing', timeoutMs);
   }
 
-  /** Resolves when no request's body is on the way any more, or after `timeoutMs`. */
-  bodiesReceived(timeoutMs: number): Promise<void> {
-    return this.#until(() => ![...this.#connections.values()].some(connection => connection.receiving), timeoutMs);
+  /** Resolves when generations have all requests that were accepted, or after `timeoutMs`. */
+  requestsStarted(timeoutMs: number): Promise<void> {
+    return this.#until(() => ![...this.#connections.values()].some(connection => connection.pending), timeoutMs);
   }
 
   async #until(condition: () => boolean, timeoutMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import type { ImageSpec } from '../protocol/worker.ts';
 import { Doorbell } from './ring/doorbell.ts';
 import { installGuard } from './guard.ts';
 import type { HandlerPool, PoolFactory, PoolSpec } from './handler-pool.ts';
+import { letMainThreadGoFirst } from './niceness.ts';
 import { RingMemory } from './ring/ring-memory.ts';
 import { RingPool } from './ring-pool.ts';
 import { Standby } from './standby.ts';
@@ -34,6 +35,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
   const { guardPath, imagesDir, arenaBytes, standbyThreads = 1, standbyPools = LIMITS.standbyPools } = options;
   const { pausesRecycles = false } = options;
   const guard = installGuard(guardPath);
+  letMainThreadGoFirst();
   if (options.lifelineFd !== undefined) guard.holdLifeline(options.lifelineFd);
   const doorbell = new Doorbell();
   const memory = new RingMemory();

@@ -140,9 +140,9 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     return this.#retired;
   }
 
-  turn(): void {
+  turn(repliesMax: number): void {
     this.#wake();
-    this.#workers.drainReplies();
+    this.#workers.drainReplies(repliesMax);
     this.#requests.dispatch.pump();
     this.#wake();
     this.#scaler.observe(this.#ring.unclaimed > 0, this.#workers.parked() === 0, monotonicNowMs());

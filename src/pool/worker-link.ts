@@ -62,8 +62,8 @@ export class WorkerLink {
     this.#ring.signalControl(this.index);
   }
 
-  drainReplies(): void {
-    this.replies.drain(this.#onRecord);
+  drainReplies(repliesMax = Infinity): void {
+    this.replies.drain(this.#onRecord, repliesMax);
   }
 
   /** The serve task is over: handles what it still had to say. */

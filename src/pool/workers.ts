@@ -113,8 +113,10 @@ export class Workers {
     }
   }
 
-  drainReplies(): void {
-    for (const link of this.#links) link?.drainReplies();
+  /** `repliesMax`: of all workers together, though never less than one of each. */
+  drainReplies(repliesMax: number): void {
+    const ofEach = Math.max(1, Math.floor(repliesMax / this.#live));
+    for (const link of this.#links) link?.drainReplies(ofEach);
   }
 
   get hasReplies(): boolean {

@@ -33,7 +33,6 @@ export type CallResult =
 export interface Commands {
   slot(): number;
   reopen(): number;
-  niceness(): number;
   bind(path: string, limitMs: number): BindResult;
   /** `path` may have a query behind a question mark. */
   call(image: number, path: string, limitMs: number): CallResult;

@@ -1,5 +1,4 @@
 /** Runs in a worker thread: binds and calls images there, as the main thread asks. */
-import { getPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import {
   CALL_FAULTED,
@@ -72,8 +71,6 @@ function decodeRecord(length: number): { kind: 'reply' | 'operation' | 'dropped'
 const commands: Commands = {
   slot: () => slot,
   reopen: () => guard.open(STACK_BYTES),
-  // Of the calling thread: on Linux every thread has its own.
-  niceness: () => getPriority(),
   bind(path, limitMs): BindResult {
     const image = guard.bind(slot, path, ARENA_BYTES, limitMs, report);
     return { image, message: reportMessage(report), fault: reportFault(report) };

@@ -1,6 +1,5 @@
 /** Slots belong to threads: kept as long as the thread lives, given back when it ends. */
 import assert from 'node:assert/strict';
-import { getPriority } from 'node:os';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
 import { Workbench } from './workbench.ts';
@@ -22,15 +21,6 @@ test('a thread that opens again gets the same slot', async () => {
 test('two threads have slots of their own', async () => {
   const [first, second] = [bench.startThread(), bench.startThread()];
   assert.notEqual(await first.run('slot'), await second.run('slot'));
-});
-
-test('a thread lets the main thread go first, and no more so when it opens again', async () => {
-  const thread = bench.startThread();
-  const niceness = await thread.run('niceness');
-  assert.equal(niceness, Math.min(19, getPriority() + 7));
-  await thread.run('reopen');
-  assert.equal(await thread.run('niceness'), niceness);
-  assert.ok(getPriority() < niceness, 'the main thread stays as it was');
 });
 
 test('setting up a second time changes nothing', () => {

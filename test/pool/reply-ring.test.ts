@@ -15,11 +15,11 @@ function ringWithSink() {
     const received = receiveMessageOnPort(port1);
     return received === undefined ? null : Buffer.from((received.message as { record: ArrayBuffer }).record);
   };
-  const drained = (): Buffer[] => {
+  const drained = (recordsMax?: number): Buffer[] => {
     const records: Buffer[] = [];
     ring.drain((source, offset) => {
       records.push(Buffer.from(source.subarray(offset, offset + source.readUInt32LE(offset))));
-    });
+    }, recordsMax);
     return records;
   };
   const close = (): void => port1.close();
@@ -45,6 +45,18 @@ describe('a reply ring', () => {
       assert.deepEqual(drained(), sent);
     }
     assert.equal(onPort(), null);
+    assert.equal(ring.isEmpty, true);
+    close();
+  });
+
+  it('hands out no more than is asked for, and the rest the next time', () => {
+    const { ring, sink, drained, close } = ringWithSink();
+    const sent = Array.from({ length: 10 }, (_, index) => recordOf(index, 20 + index));
+    for (const record of sent) sink.record(record, 0, record.length);
+    assert.deepEqual(drained(4), sent.slice(0, 4));
+    assert.equal(ring.isEmpty, false);
+    assert.deepEqual(drained(4), sent.slice(4, 8));
+    assert.deepEqual(drained(4), sent.slice(8));
     assert.equal(ring.isEmpty, true);
     close();
   });

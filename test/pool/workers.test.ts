@@ -1,10 +1,13 @@
 /** The threads behind ring pools: how many, which, and what happens when one dies. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, it } from 'node:test';
 import type { Worker } from 'node:worker_threads';
+import { LIMITS } from '../../src/config.ts';
 import { eventually } from '../support/eventually.ts';
 import { ask, assertFails, text } from './harness.ts';
 import { ringPools } from './ring-pools.ts';
@@ -15,6 +18,8 @@ process.on('worker', (worker: Worker) => {
   worker.once('exit', () => threads.delete(worker));
 });
 
+// The loader of the tests may have threads of its own.
+const threadsBefore = new Set(await readdir('/proc/self/task'));
 const pools = await ringPools();
 
 describe('binding', () => {
@@ -36,6 +41,19 @@ describe('binding', () => {
 });
 
 describe('threads', () => {
+  it('let the main thread go first, from their birth on', async () => {
+    const { pool } = await pools.make();
+    await pool.bind(3);
+    const isWorker = (id: string): boolean =>
+      readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim() === 'WorkerThread';
+    const workers = (await readdir('/proc/self/task')).filter(id => !threadsBefore.has(id) && isWorker(id));
+    assert.ok(workers.length >= 3);
+    const niceness = Math.min(19, getPriority() + LIMITS.workNiceness);
+    assert.deepEqual(new Set(workers.map(id => getPriority(Number(id)))), new Set([niceness]));
+    assert.ok(getPriority(process.pid) < niceness, 'the main thread stays as it was');
+    await pool.retire(1_000);
+  });
+
   it('are used again by later generations', async () => {
     const before = await served();
     for (let generation = 0; generation < 20; generation++) await served();

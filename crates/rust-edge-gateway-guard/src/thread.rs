@@ -16,13 +16,6 @@ const SIGNAL_STACK_BYTES: usize = 64 << 10;
 /// Part of the call stack that stays in memory after a fault.
 const WARM_STACK_BYTES: usize = 64 << 10;
 const STACK_BYTES_MIN: usize = 2 * WARM_STACK_BYTES;
-/// How much nicer than the main thread a handler thread is.
-///
-/// Reason: handlers that burn take every core, and the main thread, which all other endpoints need too, waits for one.
-/// Gain: beside an endpoint flooded with calls of 1 ms, the p99 of a quiet one was 1.5 times what it is alone in one run, against
-/// 2.7 times without. Catch: where processors are short, a handler waits for other programs, too: with a score of them ready
-/// to run, one connection got a third fewer answers a second, 32 connections as many as before. Builds are made as nice.
-const NICENESS: i32 = 7;
 
 thread_local! {
     static OPENED: OnceCell<OpenThread> = const { OnceCell::new() };
@@ -78,15 +71,6 @@ pub fn restore_after_fault() {
     });
 }
 
-/// Lets the main thread go before the calling one. Where that is not allowed, it stays as it was.
-fn give_way() {
-    // SAFETY: system calls that read and set a number; process 0 is the calling thread, the process id its main thread.
-    unsafe {
-        let main_thread = libc::getpriority(libc::PRIO_PROCESS, libc::getpid() as libc::id_t);
-        libc::setpriority(libc::PRIO_PROCESS, 0, main_thread + NICENESS);
-    }
-}
-
 impl OpenThread {
     fn new(stack_bytes: usize) -> Result<OpenThread, OpenError> {
         let map = |before, len, after| Mapping::new(before, len, after).ok_or(OpenError::OutOfMemory);
@@ -109,7 +93,6 @@ impl OpenThread {
         };
         opened.install_signal_stack();
         slot.assign(slot::this_thread());
-        give_way();
         Ok(opened)
     }
 

@@ -29,9 +29,9 @@ export class Connection {
     this.#clock = clock;
   }
 
-  /** A body is still on the way. */
-  get receiving(): boolean {
-    return [...this.#open].some(exchange => exchange.receiving);
+  /** There are requests that no generation has yet. */
+  get pending(): boolean {
+    return [...this.#open].some(exchange => exchange.pending);
   }
 
   /** The client has begun a request and not sent all of it, whether that was answered or not. */

@@ -1,10 +1,11 @@
 import { DOORBELL, DOORBELL_BYTES, DOORBELL_WORD } from '../../protocol/ring.ts';
+import { Competition, TURN_SHARE } from '../competition.ts';
 import { MainSpinner } from './main-spinner.ts';
 
 /** Something that wakes workers and reads their replies, once per turn of the event loop. */
 export interface DoorbellSource {
-  /** Wakes workers for what was posted and handles the replies that are there. */
-  turn(): void;
+  /** Wakes workers for what was posted and handles the replies that are there, up to so many. */
+  turn(repliesMax: number): void;
   /** Replies are there that `turn` has not seen. */
   readonly hasReplies: boolean;
   /** Requests on which workers may still say something. 0: it can be left out until the next `attend`. */
@@ -24,6 +25,7 @@ export class Doorbell {
   readonly memory = new SharedArrayBuffer(DOORBELL_BYTES);
   readonly #words = new Int32Array(this.memory);
   readonly #spinner = new MainSpinner();
+  readonly #competition = new Competition<DoorbellSource>();
   readonly #sources = new Set<DoorbellSource>();
   #immediate: NodeJS.Immediate | null = null;
   #isWaiting = false;
@@ -31,6 +33,7 @@ export class Doorbell {
   /** The source has posted something: it is served before the event loop blocks again. */
   attend(source: DoorbellSource): void {
     this.#sources.add(source);
+    this.#competition.see(source);
     this.#spinner.begin();
     this.#turnSoon();
   }
@@ -59,8 +62,9 @@ export class Doorbell {
 
   #turn(): void {
     let handedOut = 0;
+    const repliesMax = this.#competition.isOn(performance.now()) ? TURN_SHARE : Infinity;
     for (const source of this.#sources) {
-      source.turn();
+      source.turn(repliesMax);
       if (source.handedOut === 0) this.#sources.delete(source);
       else handedOut += source.handedOut;
     }

@@ -29,10 +29,10 @@ export class ReplyRing {
     return Atomics.load(this.#words, REPLY_WORD.tail) === this.#head;
   }
 
-  /** Hands every record that is there to `onRecord`, in order, and gives its room back. */
-  drain(onRecord: OnRecord): void {
+  /** Hands the records that are there to `onRecord`, in order and up to `recordsMax`, and gives their room back. */
+  drain(onRecord: OnRecord, recordsMax = Infinity): void {
     const tail = Atomics.load(this.#words, REPLY_WORD.tail);
-    while (this.#head !== tail) {
+    for (let left = recordsMax; left > 0 && this.#head !== tail; left -= 1) {
       const offset = this.#head & (REPLY_RING_DATA_BYTES - 1);
       const length = this.#data.readUInt32LE(offset);
       // The head moves first: should `onRecord` throw, the record is not handed out a second time.

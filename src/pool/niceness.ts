@@ -1,0 +1,45 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
+import process from 'node:process';
+import { LIMITS } from '../config.ts';
+
+const TASKS = '/proc/self/task';
+const NICENESS_MAX = 19;
+/** V8's threads for garbage collection and compilation. */
+const V8_THREAD = 'node-V8Worker';
+/** Those of libuv's pool, for whose work on files the main thread waits, too. */
+const FILE_THREAD = 'libuv-worker';
+
+/**
+ * Lets the main thread go before all that works for it: V8's threads, and worker threads from their birth, for their
+ * start, too, takes tens of milliseconds of a processor. What it is good for is at LIMITS.workNiceness.
+ *
+ * Node tells of a new thread at once, but not which it is for the system: one that was not there before.
+ */
+export function letMainThreadGoFirst(): void {
+  let known = readdirSync(TASKS);
+  for (const thread of known) if (nameOf(thread) === V8_THREAD) giveWay(thread);
+  process.on('worker', () => {
+    const threads = readdirSync(TASKS);
+    const newOnes = threads.filter(thread => !known.includes(thread));
+    for (const thread of newOnes) if (nameOf(thread) !== FILE_THREAD) giveWay(thread);
+    known = threads;
+  });
+}
+
+/** null: it has ended. */
+function nameOf(thread: string): string | null {
+  try {
+    return readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+function giveWay(thread: string): void {
+  try {
+    setPriority(Number(thread), Math.min(NICENESS_MAX, getPriority() + LIMITS.workNiceness));
+  } catch {
+    // It has ended, or this is not allowed: then it stays as it was.
+  }
+}
