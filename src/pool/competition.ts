@@ -2,7 +2,7 @@
  * Most of one endpoint's requests that the main thread takes up in one turn of the event loop, and most of its replies that
  * it writes, while endpoints compete: so long does a request of another one wait for the loop to come round to it.
  */
-export const TURN_SHARE = 4;
+export const TURN_SHARE = 2;
 
 /** Endpoints asked within so long compete for the main thread; one that is alone may have all of it. */
 const MEMORY_MS = 1_000;
