@@ -12,8 +12,9 @@ import { BodyBudget } from './body-budget.ts';
 import { TrustedProxies } from './client/client-address.ts';
 import { clientLimits } from './client/client-limits.ts';
 import type { ControlHandlers } from './control-channel.ts';
-import { Listener } from './listener.ts';
+import { Listener, type ListenerOptions } from './listener.ts';
 import { RouteTable } from './router.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface DataPlaneOptions {
   readonly settings: DataPlaneSettings;
@@ -44,7 +45,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     this.#options = options;
     this.#accessLog = settings.accessLog ? new AccessLog(clock, lines => emit({ kind: 'access_log', lines })) : null;
     this.#deployment = this.#createDeployment();
-    this.#listener = this.#createListener();
+    this.#listener = new Listener(this.#listenerOptions());
   }
 
   /** It accepts connections, or did until it was told to end. */
@@ -56,7 +57,9 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   async start(request: ControlCalls['start']['request']): Promise<ControlCalls['start']['answer']> {
     this.#deployment.load(request.endpoints);
     const { guardPath, bindsAtOnce } = request;
-    return { failed: guardPath === null ? [] : await this.#bindAll(guardPath, bindsAtOnce) };
+    const failed = guardPath === null ? [] : await this.#bindAll(guardPath, bindsAtOnce);
+    await warmUp(this.#listenerOptions());
+    return { failed };
   }
 
   async guard({ guardPath }: ControlCalls['guard']['request']): Promise<{ ok: true }> {
@@ -147,9 +150,9 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     return new Deployment({ ...limits, clock, emit, routesChanged });
   }
 
-  #createListener(): Listener {
+  #listenerOptions(): ListenerOptions {
     const { settings, clock, emit } = this.#options;
-    return new Listener({
+    return {
       limits: clientLimits(settings),
       bodyBytesMax: settings.maxBodyMb * MEBIBYTE,
       bodies: new BodyBudget(settings.bodiesMaxMb * MEBIBYTE),
@@ -161,7 +164,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
         const fields = { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
         emit({ kind: 'log', level: 'error', message: 'A request could not be answered.', fields });
       },
-    });
+    };
   }
 
   #route(routed: readonly Endpoint[]): void {
