@@ -16,6 +16,8 @@ export interface AheadParts {
 interface Guess {
   readonly generation: number;
   readonly digest: string;
+  /** Of its library; null: not looked up yet. */
+  artifactPath: string | null;
   /** Resolves when it is bound or given up; null: it is. */
   underWay: Promise<void> | null;
   readonly timer: NodeJS.Timeout;
@@ -47,7 +49,7 @@ export class Ahead {
     if (oldest !== undefined && this.#guesses.size >= LIMITS.preparedAheadMax) this.drop(oldest);
     const generation = this.#parts.journal.store.nextGeneration(id);
     const timer = setTimeout(() => this.#dropIfCurrent(id, guess), LIMITS.preparedAheadMs).unref();
-    const guess: Guess = { generation, digest: build.digest, underWay: null, timer };
+    const guess: Guess = { generation, digest: build.digest, artifactPath: null, underWay: null, timer };
     this.#guesses.set(id, guess);
     guess.underWay = this.#prepare(id, guess);
   }
@@ -61,11 +63,16 @@ export class Ahead {
   /**
    * The caller is about to make the endpoint's next generation of this build, and then to prepare it: processes that have
    * prepared it ahead have nothing to do then. What is prepared of another build goes.
+   * @returns where its library is, if it was prepared
    */
-  take(id: string, { digest }: Pick<BuildRecord, 'digest'>): void {
+  take(id: string, { digest }: Pick<BuildRecord, 'digest'>): string | null {
     const guess = this.#guesses.get(id);
-    if (guess?.digest === digest) this.#forget(id, guess);
-    else this.drop(id);
+    if (guess?.digest !== digest) {
+      this.drop(id);
+      return null;
+    }
+    this.#forget(id, guess);
+    return guess.artifactPath;
   }
 
   /** Lets go of what is prepared for the endpoint, without waiting for that. */
@@ -101,6 +108,7 @@ export class Ahead {
     const artifactPath = await compiler.artifactPath(guess.digest);
     const endpoint = journal.store.endpoint(id);
     if (artifactPath === null || endpoint === null || this.#guesses.get(id) !== guess) return false;
+    guess.artifactPath = artifactPath;
     const spec = routing.spec(endpoint, { generation: guess.generation, artifactPath });
     const outcome = await dataPlane.prepare(spec, true);
     if (!outcome.ok && outcome.code === 'process_died') this.#deadly.add(guess.digest);

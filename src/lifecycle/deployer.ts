@@ -119,10 +119,12 @@ export class Deployer {
 
   async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
     const { journal, ahead } = this.#parts;
-    ahead.take(id, build);
+    const knownPath = ahead.take(id, build);
     const { generation } = journal.addGeneration(id, build.id, options.cause);
     try {
-      const serving = await this.#load(journal.endpoint(id), generation, build);
+      const artifactPath = knownPath ?? (await this.#artifactPath(build));
+      const serving: GenerationSpec = { generation, artifactPath };
+      await this.#prepare(this.#parts.routing.spec(journal.endpoint(id), serving));
       const loadMs = performance.now() - options.startedAt;
       return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
     } catch (error) {
@@ -131,14 +133,10 @@ export class Deployer {
     }
   }
 
-  async #load(endpoint: EndpointRecord, generation: number, build: BuildRecord): Promise<GenerationSpec> {
-    const artifactPath = await this.#parts.compiler.artifactPath(build.digest);
-    if (artifactPath === null) {
-      throw new AdminError('load_failed', 'The library of this build is missing or damaged; compile it again.');
-    }
-    const serving: GenerationSpec = { generation, artifactPath };
-    await this.#prepare(this.#parts.routing.spec(endpoint, serving));
-    return serving;
+  async #artifactPath({ digest }: BuildRecord): Promise<string> {
+    const path = await this.#parts.compiler.artifactPath(digest);
+    if (path !== null) return path;
+    throw new AdminError('load_failed', 'The library of this build is missing or damaged; compile it again.');
   }
 
   async #prepare(spec: EndpointSpec): Promise<void> {

@@ -129,6 +129,8 @@ export type GatewayEvent =
   /** Before an image is bound, so that a bind that kills the process has a name. */
   | { readonly kind: 'binding'; readonly endpoint: string; readonly generation: number }
   | { readonly kind: 'bound'; readonly endpoint: string; readonly generation: number }
+  /** What was prepared ahead is bound no more: others needed its threads, or its worker was lost. */
+  | { readonly kind: 'gave_way'; readonly endpoint: string; readonly generation: number }
   /** The last image of the generation is unmapped in this process. */
   | {
       readonly kind: 'retired';

@@ -208,6 +208,7 @@ export class Deployment {
     generation.serve();
     // One that was prepared ahead may have given way meanwhile.
     if (generation.asleep) generation.wakeForDeploy();
+    else generation.topUp(endpoint.serving?.images ?? 0);
     return generation;
   }
 

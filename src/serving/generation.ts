@@ -16,7 +16,7 @@ import type { EndpointCounters } from './endpoint-counters.ts';
 import { GENERATION_TRANSITIONS, type GenerationState } from './generation-state.ts';
 import { LeavingPools } from './leaving-pools.ts';
 import type { ThreadHolder, ThreadKeeper } from './thread-keeper.ts';
-import { wakePauseMs } from './wake-backoff.ts';
+import { WakeBackOff } from './wake-backoff.ts';
 
 /** What generations share: where their pools come from, and whom they tell what. */
 export interface GenerationSurroundings {
@@ -70,8 +70,7 @@ export class Generation implements ThreadHolder {
   readonly #leaving: LeavingPools;
   #requests = 0;
   #lastUsedMs: number;
-  #wakeFailures = 0;
-  #wakeNotBeforeMs = 0;
+  readonly #wakeBackOff = new WakeBackOff();
 
   constructor(options: {
     readonly endpoint: string;
@@ -180,6 +179,14 @@ export class Generation implements ThreadHolder {
     return this.bind(ahead ? Math.min(lacking, this.#surroundings.keeper.threadsFree >> 1) : lacking);
   }
 
+  /** Binds what it lacks of so many images while it serves; what fails costs nothing but those. */
+  topUp(images: number): void {
+    const live = this.#live;
+    if (live?.phase !== 'bound') return;
+    const lacking = Math.min(images - this.images, this.#surroundings.keeper.threadsFree);
+    if (lacking > 0) void live.pool.bind(lacking);
+  }
+
   /** Binds because it is committed and was not prepared here; what fails is told as an event. */
   wakeForDeploy(): void {
     this.#live ??= this.#newPool();
@@ -192,8 +199,7 @@ export class Generation implements ThreadHolder {
 
   /** Forgets failed wakes: the next request tries again. */
   forgiveFailures(): void {
-    this.#wakeFailures = 0;
-    this.#wakeNotBeforeMs = 0;
+    this.#wakeBackOff.reset();
   }
 
   /** It has crashed so often in a row in the process whose place this one takes. */
@@ -268,7 +274,7 @@ export class Generation implements ThreadHolder {
 
   /** A pool for the requests that come; its first image is bound at once, or when the keeper has a thread for it. */
   #wake(): LivePool | null {
-    if (!this.serving || this.#surroundings.clock.nowMs() < this.#wakeNotBeforeMs) return null;
+    if (!this.serving || !this.#wakeBackOff.allows(this.#surroundings.clock.nowMs())) return null;
     const live = this.#newPool();
     this.#live = live;
     if (live !== null) this.#surroundings.keeper.requestWake(this);
@@ -316,8 +322,7 @@ export class Generation implements ThreadHolder {
     this.#live?.pool.failWaiting('endpoint_not_loaded');
     void this.#letGo(this.#limits.timeoutMs);
     if (!this.serving) return;
-    this.#wakeFailures++;
-    this.#wakeNotBeforeMs = this.#surroundings.clock.nowMs() + wakePauseMs(this.#wakeFailures);
+    this.#wakeBackOff.failed(this.#surroundings.clock.nowMs());
     const { endpoint, number: generation } = this;
     this.#surroundings.emit({ kind: 'endpoint_failed', endpoint, generation, ...failure });
   }
@@ -327,9 +332,11 @@ export class Generation implements ThreadHolder {
     const live = this.#live;
     if (live === null) return;
     this.#live = null;
-    this.#surroundings.keeper.withdrawWake(this);
+    const { emit, keeper } = this.#surroundings;
+    if (this.isGuess) emit({ kind: 'gave_way', endpoint: this.endpoint, generation: this.number });
+    keeper.withdrawWake(this);
     await this.#leaving.add(live.pool, timeoutMs, leftWith);
-    this.#surroundings.keeper.threadsFreed();
+    keeper.threadsFreed();
   }
 
   #replaceProcess(message: string): void {

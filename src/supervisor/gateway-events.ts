@@ -34,6 +34,7 @@ export function reportGatewayEvent(sinks: GatewayEventSinks, process: ProcessId,
     }
     case 'binding':
     case 'bound':
+    case 'gave_way':
     case 'retired':
       return undefined;
     case 'crash_loop':

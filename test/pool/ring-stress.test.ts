@@ -1,7 +1,6 @@
-/** Rings between real threads, at full speed: nothing lost, nothing twice, nothing changed. `RING_FRAMES=1000000` is the long run. */
+/** Rings between real threads, at full speed: nothing lost, nothing twice, nothing changed. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import process from 'node:process';
 import { it } from 'node:test';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { readReply } from '../../src/protocol/frame.ts';
@@ -11,7 +10,7 @@ import { ReplyRing } from '../../src/pool/ring/reply-ring.ts';
 import { RequestRing } from '../../src/pool/ring/request-ring.ts';
 import { partsOf } from './harness.ts';
 
-const FRAMES = Number(process.env['RING_FRAMES'] ?? 100_000);
+const FRAMES = 1_000_000;
 const WORKERS = 3;
 /** Every so many frames one is taken back at once, if no worker was faster. */
 const REVOKE_EVERY = 7;

@@ -38,6 +38,30 @@ describe('a deploy', () => {
     assert.equal(h.endpoint('a').draining.size, 0);
   });
 
+  test('finds what was prepared ahead, and has as many images as served before soon after', async () => {
+    const h = new Harness();
+    await h.start(spec('a', 1));
+    assert.deepEqual(await h.deployment.prepare(spec('a', 2), true), { ok: true });
+    h.factory.pool('a', 1).images = 3;
+    h.deployment.commit('a', spec('a', 2));
+    assert.equal(h.endpoint('a').serving?.number, 2);
+    await settled();
+    assert.equal(h.factory.pool('a', 2).images, 3);
+    assert.deepEqual(h.eventsOf('gave_way'), []);
+  });
+
+  test('loads what was prepared ahead again when it had to give way, which is told', async () => {
+    const h = new Harness({ threadsMax: 4 });
+    await h.start(spec('a', 1));
+    assert.deepEqual(await h.deployment.prepare(spec('a', 2), true), { ok: true });
+    for (const id of ['b', 'c', 'd']) await h.deployment.prepare(spec(id, 1));
+    await settled();
+    assert.deepEqual(h.eventsOf('gave_way'), [{ kind: 'gave_way', endpoint: 'a', generation: 2 }]);
+    h.deployment.commit('a', spec('a', 2));
+    await settled();
+    assert.equal(h.endpoint('a').serving?.images, 1);
+  });
+
   test('that is abandoned lets go of its images and tells nobody', async () => {
     const h = new Harness();
     await h.start(spec('a', 1));

@@ -59,7 +59,7 @@ export class ManualPool implements HandlerPool {
     if (failure !== null || (this.retired && this.#requests.size === 0)) {
       return failure ?? { code: 'worker_failed', message: 'retired' };
     }
-    this.images = images;
+    this.images += images;
     this.spec.events.bound();
     for (const request of this.#waiting) this.#begin(request);
     return null;

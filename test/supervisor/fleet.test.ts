@@ -113,6 +113,36 @@ test('a process that dies of something else during a prepare does not fail the d
   assert.deepEqual(await test.fleet.prepare(endpoint('a', 1)), { ok: true });
 });
 
+test('what a process has prepared ahead it is not asked to prepare again, as long as it says nothing else', async () => {
+  await using test = await TestFleet.open();
+  await test.start(endpoint('a', 1));
+  await test.fleet.prepare(endpoint('first', 1));
+  const prepares = (): unknown[] => test.logs('prepare').flatMap(({ id, ahead }) => (id === 'a' ? [ahead] : []));
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 2), true), { ok: true });
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 2)), { ok: true });
+  assert.deepEqual(prepares(), [true], 'it is there');
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 3)), { ok: true });
+  assert.deepEqual(prepares(), [true, false], 'another generation');
+  process.kill(test.pids[0] ?? 0, 'SIGHUP');
+  await eventually('it gave way', () => test.said.some(({ event }) => event.kind === 'gave_way'));
+  assert.deepEqual(await test.fleet.prepare(endpoint('a', 2)), { ok: true });
+  assert.deepEqual(prepares(), [true, false, false], 'it gave way');
+});
+
+test('what was prepared ahead and abandoned, or is older than a commit, is prepared again', async () => {
+  await using test = await TestFleet.open();
+  await test.start(endpoint('a', 1));
+  await test.fleet.prepare(endpoint('first', 1));
+  await test.fleet.prepare(endpoint('a', 2), true);
+  await test.fleet.abandon('a', 2);
+  await test.fleet.prepare(endpoint('a', 2));
+  assert.equal(test.logs('prepare').length, 3);
+  await test.fleet.prepare(endpoint('a', 3), true);
+  await test.fleet.commit('a', endpoint('a', 2));
+  await test.fleet.prepare(endpoint('a', 3));
+  assert.equal(test.logs('prepare').length, 5);
+});
+
 test('a process that asks to be replaced goes when its successor serves, and hands over', async () => {
   await using test = await TestFleet.open();
   await test.start();

@@ -37,7 +37,6 @@ export interface FleetOptions extends FleetSize {
 const POLL_INTERVAL_MS = 1_000;
 /** Most a call waits for a process to serve. */
 const SERVING_TIMEOUT_MS = 30_000;
-const ABANDON_TIMEOUT_MS = 10_000;
 const PREPARE_ATTEMPTS = 2;
 /** Binds under way at once while a process starts; more would only wait for the disk and the processors. */
 const BINDS_AT_ONCE = 4;
@@ -104,10 +103,7 @@ export class Fleet implements DataPlane {
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
-    const calls = this.#holders().map(async ({ process }) =>
-      process.call('abandon', { endpoint, generation }, ABANDON_TIMEOUT_MS),
-    );
-    await Promise.allSettled(calls);
+    await Promise.all(this.#holders().map(async member => member.abandon(endpoint, generation)));
   }
 
   async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {

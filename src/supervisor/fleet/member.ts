@@ -16,12 +16,14 @@ import { isDying } from './dying.ts';
 import type { Change, DesiredState } from './desired-state.ts';
 import type { MemberState, Placed } from './fleet-plan.ts';
 import type { GatewayProcess, ProcessEnd } from './gateway-process.ts';
+import { PreparedAhead } from './prepared-ahead.ts';
 import { SharedCall } from './shared-call.ts';
 
 /** Time limits of the calls that may take long; a process that exceeds one is broken. */
 const START_TIMEOUT_MS = 120_000;
 const PREPARE_TIMEOUT_MS = 60_000;
 const FIGURES_TIMEOUT_MS = 1_000;
+const ABANDON_TIMEOUT_MS = 10_000;
 /** Phases of ending that may each take the drain timeout: bodies, handlers; and before them, clients that go on sending. */
 const SHUTDOWN_PHASES = 2;
 const HANDOVER_PHASES = 3;
@@ -77,6 +79,7 @@ export class Member implements Placed {
   /** What it could not bind, and nobody was told of because it did not serve yet. */
   readonly #bindFailures = new Map<string, { readonly generation: number } & BindFailure>();
   #guarded: Promise<void> | null = null;
+  readonly #preparedAhead = new PreparedAhead();
 
   constructor(process: GatewayProcess) {
     this.process = process;
@@ -170,9 +173,11 @@ export class Member implements Placed {
 
   /** null: the process ended, and not of this, or serves no more. */
   async prepare(endpoint: EndpointSpec, guardPath: string, ahead: boolean): Promise<PrepareOutcome | null> {
+    if (this.#preparedAhead.has(endpoint)) return { ok: true };
     try {
       await this.giveGuard(guardPath);
       const outcome = await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
+      if (ahead && outcome.ok) this.#preparedAhead.add(endpoint);
       // One that was relieved meanwhile lets go of what it has prepared; it is not needed any more.
       return outcome.ok || this.state === 'serving' ? outcome : null;
     } catch (error) {
@@ -185,9 +190,16 @@ export class Member implements Placed {
     }
   }
 
+  /** Lets go of a prepared generation. Never rejects. */
+  async abandon(endpoint: string, generation: number): Promise<void> {
+    this.#preparedAhead.abandoned(endpoint, generation);
+    await this.process.call('abandon', { endpoint, generation }, ABANDON_TIMEOUT_MS).catch(() => null);
+  }
+
   /** @returns requests in flight in older generations. @throws CallFailed */
   async commit(change: Change, timeoutMs: number = LIMITS.commitTimeoutMs): Promise<number> {
     this.#sentVersion = Math.max(this.#sentVersion, change.version);
+    this.#preparedAhead.committed(change.id);
     const patience = { timeoutMs, mostExcusedMs: LIMITS.unresponsiveMs };
     const { draining } = await this.process.callExcused('commit', change, patience);
     this.#version = Math.max(this.#version, change.version);
@@ -215,6 +227,7 @@ export class Member implements Placed {
   }
 
   note(event: GatewayEvent): void {
+    this.#preparedAhead.note(event);
     if (event.kind === 'binding') this.binds.begin(event.endpoint, event.generation);
     else if (event.kind === 'bound') this.binds.end(event.endpoint, event.generation);
     else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);

@@ -6,6 +6,7 @@ import { SimulatedProcess, type Handlers } from './process.ts';
 
 const SERVING = 2;
 const SPARES = 1;
+const PREPARED: PrepareOutcome = { ok: true };
 
 /** The gateway processes of a run: as many serve and are spares as should, but for the time it takes to start one. */
 export class SimulatedFleet implements DataPlane {
@@ -53,7 +54,9 @@ export class SimulatedFleet implements DataPlane {
     try {
       for (;;) {
         while (this.#inState('serving').length === 0) await this.#serves.promise;
-        const calls = this.#inState('serving').map(process => process.call(() => process.deployment.prepare(spec)));
+        const calls = this.#inState('serving').map(async process =>
+          process.preparedAhead.has(spec) ? PREPARED : process.call(() => process.deployment.prepare(spec)),
+        );
         const outcomes = (await Promise.all(calls)).filter(outcome => outcome !== null);
         const failure = outcomes.find(outcome => !outcome.ok);
         if (failure !== undefined) return failure;
@@ -65,17 +68,23 @@ export class SimulatedFleet implements DataPlane {
   }
 
   async #guess(spec: EndpointSpec): Promise<PrepareOutcome> {
-    const calls = this.#inState('serving').map(process => process.call(() => process.deployment.prepare(spec, true)));
-    const outcomes = await Promise.all(calls);
+    const guess = async (process: SimulatedProcess): Promise<PrepareOutcome | null> => {
+      const outcome = await process.call(() => process.deployment.prepare(spec, true));
+      if (outcome?.ok === true) process.preparedAhead.add(spec);
+      return outcome;
+    };
+    const outcomes = await Promise.all(this.#inState('serving').map(guess));
     return outcomes.find(outcome => outcome?.ok === false) ?? { ok: true };
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
-    const abandon = (process: SimulatedProcess) =>
-      process.call(async () => {
+    const abandon = (process: SimulatedProcess) => {
+      process.preparedAhead.abandoned(endpoint, generation);
+      return process.call(async () => {
         await process.deployment.abandon(endpoint, generation);
         return true;
       });
+    };
     await Promise.all(this.#holders().map(abandon));
   }
 
@@ -148,10 +157,12 @@ export class SimulatedFleet implements DataPlane {
 
   #commitTo(process: SimulatedProcess, { id, endpoint, version }: Change): Promise<number | null> {
     process.sentVersion = Math.max(process.sentVersion, version);
+    process.preparedAhead.committed(id);
     return process.call(() => process.deployment.commit(id, endpoint));
   }
 
   #receive(process: SimulatedProcess, event: GatewayEvent): void {
+    process.preparedAhead.note(event);
     if (event.kind === 'retired') process.forgetGeneration(event.endpoint, event.generation);
     if (event.kind === 'retired' && process.hasServed) this.listener?.retired(process.pid, event);
     if (event.kind === 'endpoint_failed' && process.hasServed) {

@@ -2,6 +2,7 @@ import type { GatewayEvent, ProcessFigures } from '../../../src/protocol/control
 import type { ProcessId } from '../../../src/lifecycle/data-plane.ts';
 import { NO_FIGURES } from '../../../src/observe/figures.ts';
 import type { Deployment } from '../../../src/serving/deployment.ts';
+import { PreparedAhead } from '../../../src/supervisor/fleet/prepared-ahead.ts';
 import { Harness } from '../../serving/harness.ts';
 import type { ManualHandler, ManualPoolFactory, ManualPool } from '../../serving/manual-pool.ts';
 import type { ManualClock } from '../../serving/manual-clock.ts';
@@ -35,6 +36,7 @@ export class SimulatedProcess {
   /** The last figures it gave, without generations it has retired since. */
   figures: ProcessFigures | null = null;
   sentVersion = 0;
+  readonly preparedAhead = new PreparedAhead();
   /** What ends the calls that have no answer yet. */
   readonly #unanswered = new Set<() => void>();
   readonly #onEvent: (event: GatewayEvent) => void;
