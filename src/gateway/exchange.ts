@@ -69,6 +69,7 @@ export class Exchange {
   /** The body was given up: `broken`, nothing more of it can be read; `late`, it may still come. */
   #bodyGivenUp: 'broken' | 'late' | null = null;
   #invocation: Invocation | null = null;
+  #isServed = false;
   #over = false;
 
   constructor(
@@ -84,6 +85,11 @@ export class Exchange {
     this.#startedMs = surroundings.clock.nowMs();
     this.requestId = requestIdFor(incoming.headers['x-request-id']);
     connection.add(this);
+  }
+
+  /** `serve` was called. */
+  get isServed(): boolean {
+    return this.#isServed;
   }
 
   /** Its body is still on the way. */
@@ -111,6 +117,7 @@ export class Exchange {
 
   /** Routes the request, reads its body and hands it to a handler. `accept` went before. */
   serve(): void {
+    this.#isServed = true;
     const { proxies, routes, turns } = this.#surroundings;
     const { headers, socket, method = '' } = this.#incoming;
     if (this.#over || this.#target === null) return;

@@ -41,6 +41,8 @@ export function serverOptions(limits: ClientLimits): ServerOptions {
     requestTimeout: limits.receiveTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: checkEveryMs(limits.headersTimeoutMs),
+    // A request without a body is read when its headers are; Node need not play a stream to its end for it.
+    optimizeEmptyRequests: true,
   };
 }
 
