@@ -15,7 +15,7 @@ const NEEDED_BY_LENGTH: readonly (string | undefined)[] = [
 }, []);
 
 /** Of several, Node keeps the first; the values of all others are one list. */
-const FIRST_ONE_COUNTS = new Set(['host', 'expect', 'content-length']);
+const FIRST_ONE_COUNTS = new Set(['host', 'content-length']);
 
 /**
  * The headers that Node's server, node-server and the gateway itself look at; the handler gets all of them, raw.
