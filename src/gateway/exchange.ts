@@ -123,9 +123,9 @@ export class Exchange {
     if (this.#over || this.#target === null) return;
     const host = proxies.forwardedHost(socket.remoteAddress, headers) ?? this.#target.host;
     const routing = routes.route(host, method, this.#target.path);
-    const competitor = routing.kind === 'matched' ? routing.target : UNROUTED;
+    if (routing.kind === 'matched') this.#endpoint = routing.target;
     this.#awaitsTurn = true;
-    turns.run(competitor, this.#startedMs, () => this.#tryToBegin(routing));
+    turns.run(this.#endpoint ?? UNROUTED, this.#startedMs, () => this.#tryToBegin(routing));
   }
 
   /** Others may have their turn after it, so nothing is thrown. */
@@ -144,7 +144,6 @@ export class Exchange {
     if (routing.kind === 'malformed') return this.fail('bad_request');
     if (routing.kind === 'not_found') return this.fail('route_not_found');
     if (routing.kind === 'method_not_allowed') return this.fail('method_not_allowed', ['allow', routing.allow]);
-    this.#endpoint = routing.target;
     this.#params = routing.params.map(utf8AsLatin1);
     this.#receive();
   }

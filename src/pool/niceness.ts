@@ -17,17 +17,28 @@ const FILE_THREAD = 'libuv-worker';
  * Node tells of a new thread at once, but not which it is for the system: one that was not there before.
  */
 export function letMainThreadGoFirst(): void {
-  let known = readdirSync(TASKS);
+  let known = threads() ?? [];
   for (const thread of known) if (nameOf(thread) === V8_THREAD) giveWay(thread);
   process.on('worker', () => {
-    const threads = readdirSync(TASKS);
-    const newOnes = threads.filter(thread => !known.includes(thread));
+    const all = threads();
+    // The next worker's turn is this one's, too.
+    if (all === null) return;
+    const newOnes = all.filter(thread => !known.includes(thread));
     for (const thread of newOnes) if (nameOf(thread) !== FILE_THREAD) giveWay(thread);
-    known = threads;
+    known = all;
   });
 }
 
-/** null: it has ended. */
+/** null: no descriptor is left to look. */
+function threads(): readonly string[] | null {
+  try {
+    return readdirSync(TASKS);
+  } catch {
+    return null;
+  }
+}
+
+/** null: it has ended, or no descriptor is left to look. */
 function nameOf(thread: string): string | null {
   try {
     return readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim();
