@@ -315,8 +315,9 @@ export const LIMITS = {
    * Reason: handlers that burn take every core, and the main thread, which all other endpoints need too, waits for one; so
    * it does for V8's threads, which collect garbage beside it. Gain: beside an endpoint flooded with calls of 1 ms, the p99
    * of a quiet one was 1.5 times what it is alone in one run, against 2.7 times without; with most of the flood refused, 6
-   * ms against 31 without it for V8's threads (`npm run bench:fairness`). Catch: where processors are short, a handler waits for other programs, too: with a score of
-   * them ready to run, one connection got a third fewer answers a second, 32 connections as many as before.
+   * ms against 31 without it for V8's threads (`npm run bench:fairness`). Catch: where processors are short, a handler waits
+   * for other programs, too: with a score of them ready to run, one connection got a third fewer answers a second, 32
+   * connections as many as before.
    */
   workNiceness: 7,
   /** Native stack of a worker thread's guarded calls, in bytes. */
