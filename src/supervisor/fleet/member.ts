@@ -176,8 +176,9 @@ export class Member implements Placed {
     if (this.#preparedAhead.has(endpoint)) return { ok: true };
     try {
       await this.giveGuard(guardPath);
+      const answered = ahead ? this.#preparedAhead.ask(endpoint) : null;
       const outcome = await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
-      if (ahead && outcome.ok) this.#preparedAhead.add(endpoint);
+      answered?.(outcome.ok);
       // One that was relieved meanwhile lets go of what it has prepared; it is not needed any more.
       return outcome.ok || this.state === 'serving' ? outcome : null;
     } catch (error) {

@@ -5,18 +5,25 @@ import type { EndpointSpec, GatewayEvent, GenerationSpec } from '../../protocol/
  * It may be letting go at this very moment; then it loads the generation again when that is committed.
  */
 export class PreparedAhead {
-  /** By endpoint. */
+  /** By endpoint; those that were asked for and not answered yet, too. */
   readonly #generations = new Map<string, GenerationSpec>();
+  readonly #unanswered = new Set<GenerationSpec>();
 
   has({ id, serving }: EndpointSpec): boolean {
     const known = this.#generations.get(id);
-    if (known === undefined || serving === null) return false;
+    if (known === undefined || serving === null || this.#unanswered.has(known)) return false;
     return known.generation === serving.generation && known.artifactPath === serving.artifactPath;
   }
 
-  /** The process has answered that it is prepared. */
-  add({ id, serving }: EndpointSpec): void {
-    if (serving !== null) this.#generations.set(id, serving);
+  /** The process is asked to prepare it. @returns what to call with its answer; whatever it is told meanwhile counts more */
+  ask({ id, serving }: EndpointSpec): (isPrepared: boolean) => void {
+    if (serving === null) return () => {};
+    this.#generations.set(id, serving);
+    this.#unanswered.add(serving);
+    return isPrepared => {
+      this.#unanswered.delete(serving);
+      if (!isPrepared && this.#generations.get(id) === serving) this.#generations.delete(id);
+    };
   }
 
   /** The process was told to let go of this generation. */

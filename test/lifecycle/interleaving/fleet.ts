@@ -69,8 +69,9 @@ export class SimulatedFleet implements DataPlane {
 
   async #guess(spec: EndpointSpec): Promise<PrepareOutcome> {
     const guess = async (process: SimulatedProcess): Promise<PrepareOutcome | null> => {
+      const answered = process.preparedAhead.ask(spec);
       const outcome = await process.call(() => process.deployment.prepare(spec, true));
-      if (outcome?.ok === true) process.preparedAhead.add(spec);
+      answered(outcome?.ok === true);
       return outcome;
     };
     const outcomes = await Promise.all(this.#inState('serving').map(guess));
