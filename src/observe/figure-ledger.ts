@@ -1,5 +1,5 @@
 import type { ProcessFigures } from '../protocol/control.ts';
-import { addFigures, countersOf, NO_FIGURES } from './figures.ts';
+import { addFigures, countersOf, NO_FIGURES, withoutGeneration, type GenerationName } from './figures.ts';
 
 interface Live {
   figures: ProcessFigures;
@@ -14,6 +14,12 @@ export class FigureLedger {
 
   update(process: number, figures: ProcessFigures): void {
     this.#live.set(process, { figures, deleted: new Set() });
+  }
+
+  /** What the generation counted is written down elsewhere from now on. */
+  retired(process: number, generation: GenerationName): void {
+    const live = this.#live.get(process);
+    if (live !== undefined) live.figures = withoutGeneration(live.figures, generation);
   }
 
   end(process: number, figures: ProcessFigures | null): void {

@@ -91,3 +91,14 @@ export function countersOf(figures: ProcessFigures): ProcessFigures {
     cpuSeconds: figures.cpuSeconds,
   };
 }
+
+export interface GenerationName {
+  readonly endpoint: string;
+  readonly generation: number;
+}
+
+export function withoutGeneration(figures: ProcessFigures, left: GenerationName): ProcessFigures {
+  const isLeft = ({ endpoint, generation }: GenerationName): boolean =>
+    endpoint === left.endpoint && generation === left.generation;
+  return { ...figures, generations: figures.generations.filter(one => !isLeft(one)) };
+}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -164,6 +165,17 @@ test('counters of processes that have ended are kept', async () => {
   await eventually('another serves', () => test.at('serving').length === 2);
   await test.fleet.figures();
   assert.ok(before >= 2 && test.figures.total().requestsTotal > before);
+});
+
+test('what a generation counted is seen once, although it retires while its figures are on the way', async () => {
+  await using test = await TestFleet.open({ retiresWithFigures: true });
+  await test.start();
+  const figures = test.fleet.figures();
+  // Nothing is read meanwhile, so the figures and what follows them are heard in one turn.
+  while (!existsSync(join(test.folder, 'retired')));
+  assert.deepEqual((await figures)[0]?.generations, []);
+  assert.ok(test.said.some(({ event }) => event.kind === 'retired'));
+  assert.deepEqual(test.figures.total().generations, []);
 });
 
 test('a shutdown ends a handover that waits for clients', async () => {

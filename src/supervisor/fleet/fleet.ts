@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { LIMITS } from '../../config.ts';
 import { AdminError } from '../../errors.ts';
-import type { DataPlane, DataPlaneListener, ProcessId } from '../../lifecycle/data-plane.ts';
+import type { DataPlane, DataPlaneListener, ProcessId, RetiredReport } from '../../lifecycle/data-plane.ts';
 import type { EventBus } from '../../observe/events.ts';
 import type { FigureLedger } from '../../observe/figure-ledger.ts';
 import { countersOf } from '../../observe/figures.ts';
@@ -269,13 +269,20 @@ export class Fleet implements DataPlane {
     member.note(event);
     if (event.kind === 'bound') this.#deadlyBinds.survived(event.endpoint, event.generation);
     if (event.kind === 'replace_me') this.#replace(member, event.reason);
-    else if (event.kind === 'retired' && member.hasServed) this.#listener?.retired(pid, event);
+    else if (event.kind === 'retired' && member.hasServed) this.#retired(member, event);
     else if (event.kind === 'endpoint_failed' && member.hasServed) {
       this.#listener?.endpointFailed(event.endpoint, event.generation, event);
     } else if (event.kind === 'crash_loop') {
       this.#listener?.crashLooped(event.endpoint, event.generation, event.crashes);
     }
     this.#options.onEvent(pid, event);
+  }
+
+  /** What the generation counted moves from the process's figures to the store, in one step: nobody sees it twice. */
+  #retired(member: Member, report: RetiredReport): void {
+    const { pid } = member.process;
+    this.#options.figures.retired(pid, report);
+    this.#listener?.retired(pid, report);
   }
 
   /** Another process first; this one goes when that serves. */

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { LIMITS } from '../../config.ts';
+import { withoutGeneration, type GenerationName } from '../../observe/figures.ts';
 import type {
   BindFailure,
   CrashRow,
@@ -70,6 +71,8 @@ export class Member implements Placed {
   #isFinished = false;
   #isShutDown = false;
   #figures: ProcessFigures | null = null;
+  /** Generations it has retired since the poll under way began. */
+  #retiredMeanwhile: GenerationName[] = [];
   readonly #polls = new SharedCall(async () => this.#poll());
   #answeredAt = performance.now();
   #readyAt = Number.POSITIVE_INFINITY;
@@ -218,8 +221,11 @@ export class Member implements Placed {
   }
 
   async #poll(): Promise<ProcessFigures | null> {
+    this.#retiredMeanwhile = [];
     try {
-      this.#figures = await this.process.call('figures', {}, FIGURES_TIMEOUT_MS);
+      const figures = await this.process.call('figures', {}, FIGURES_TIMEOUT_MS);
+      // What the process says after its answer may be heard before it: Node hands over all that has arrived at once.
+      this.#figures = this.#retiredMeanwhile.reduce(withoutGeneration, figures);
       this.#answeredAt = performance.now();
       return this.#figures;
     } catch {
@@ -231,7 +237,7 @@ export class Member implements Placed {
     this.#preparedAhead.note(event);
     if (event.kind === 'binding') this.binds.begin(event.endpoint, event.generation);
     else if (event.kind === 'bound') this.binds.end(event.endpoint, event.generation);
-    else if (event.kind === 'retired') this.#forgetGeneration(event.endpoint, event.generation);
+    else if (event.kind === 'retired') this.#forgetGeneration(event);
     else if (event.kind === 'endpoint_failed' && !this.hasServed) {
       this.#noteFailure(event.endpoint, event.generation, event);
     }
@@ -311,11 +317,8 @@ export class Member implements Placed {
     this.#bindFailures.set(endpoint, { generation, code, message });
   }
 
-  #forgetGeneration(endpoint: string, generation: number): void {
-    if (this.#figures === null) return;
-    const generations = this.#figures.generations.filter(
-      figures => figures.endpoint !== endpoint || figures.generation !== generation,
-    );
-    this.#figures = { ...this.#figures, generations };
+  #forgetGeneration(retired: GenerationName): void {
+    this.#retiredMeanwhile.push(retired);
+    if (this.#figures !== null) this.#figures = withoutGeneration(this.#figures, retired);
   }
 }
