@@ -84,6 +84,15 @@ export class Dispatch {
     this.#startedCount += 1;
   }
 
+  /** As `start`, for a worker that is lost: it may read the frame at any time, so nothing else ever comes into the slot. */
+  strand(request: PoolRequest, worker: number): void {
+    if (request.stage !== 'posted') return;
+    this.#forgetSlot(request);
+    request.stage = 'started';
+    request.worker = worker;
+    this.#startedCount += 1;
+  }
+
   /** The worker could not start the request: it waits again. */
   requeue(request: PoolRequest): void {
     this.leave(request);
@@ -130,6 +139,10 @@ export class Dispatch {
 
   #freeSlot(request: PoolRequest): void {
     this.#ring.release(request.slot);
+    this.#forgetSlot(request);
+  }
+
+  #forgetSlot(request: PoolRequest): void {
     this.#posted[request.slot] = null;
     this.#postedCount -= 1;
   }

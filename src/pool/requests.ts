@@ -101,9 +101,19 @@ export class Requests {
 
   /** The worker is gone, and with it what it had. */
   failHeldBy(worker: number): void {
-    for (const request of this.#inFlight.all()) {
-      if (this.dispatch.workerOf(request) === worker) this.#finish(request, failure('handler_crashed'));
+    for (const request of this.#heldBy(worker)) this.#finish(request, failure('handler_crashed'));
+  }
+
+  /** The worker is in a call that nothing can end, and so is what it had. */
+  strandHeldBy(worker: number): void {
+    for (const request of this.#heldBy(worker)) {
+      this.dispatch.strand(request, worker);
+      this.#finish(request, failure('handler_timeout'));
     }
+  }
+
+  #heldBy(worker: number): PoolRequest[] {
+    return [...this.#inFlight.all()].filter(request => this.dispatch.workerOf(request) === worker);
   }
 
   /** Gives every open request this outcome, and has workers drop those they have. */

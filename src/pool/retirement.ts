@@ -25,7 +25,7 @@ export function emptyWithin(requests: Requests, timeoutMs: number): Promise<bool
  * themselves are interrupted. False: a worker would not end, and its thread has to be left to its fate.
  */
 export async function stopWorkers(workers: Workers, guard: MainGuard, forced: boolean): Promise<boolean> {
-  const stopped = workers.stop().then(() => true);
+  const stopped = workers.stop();
   const interrupting = forced ? interruptBurningCalls(workers, guard) : null;
   const givenUp = Promise.withResolvers<boolean>();
   const giveUp = setTimeout(() => givenUp.resolve(false), GIVE_UP_AFTER_MS);

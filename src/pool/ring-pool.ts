@@ -23,6 +23,7 @@ import { emptyWithin, stopWorkers } from './retirement.ts';
 import type { RingMemory } from './ring/ring-memory.ts';
 import { Scaler } from './scaler.ts';
 import type { Standby } from './standby.ts';
+import { StuckCalls } from './stuck-calls.ts';
 import type { LinkListener, WorkerLink } from './worker-link.ts';
 import { Workers } from './workers.ts';
 
@@ -48,6 +49,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   readonly #workers: Workers;
   readonly #scaler: Scaler;
   readonly #lateCalls: LateCalls;
+  readonly #stuckCalls: StuckCalls;
   #limits: PoolLimits;
   /** `dead`: no worker is left and none is starting. */
   #state: PoolState | 'dead' = 'binding';
@@ -76,8 +78,15 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       events: spec.events,
       listener: this,
       onEnded: link => this.#onWorkerEnded(link),
+      onLost: link => this.#requests.strandHeldBy(link.index),
     });
     this.#lateCalls = new LateCalls(options.guard, monotonicNowMs);
+    this.#stuckCalls = new StuckCalls({
+      guard: options.guard,
+      workers: this.#workers,
+      limitMs: () => Math.max(this.#limits.timeoutMs, image.bindTimeoutMs),
+      onStuck: link => this.#workers.lose(link),
+    });
     this.#scaler = new Scaler(() => this.#load(), {
       look: () => doorbell.attend(this),
       grow: () => this.#grow(),
@@ -253,9 +262,10 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
     if (hasStopped) memory.returnRequestRing(this.#ring.memory);
-    else this.#workers.keepsImage('a call cannot be ended');
+    else for (const link of this.#workers) this.#workers.lose(link);
     this.#scaler.close();
     this.#lateCalls.close();
+    this.#stuckCalls.close();
     this.#requests.close();
     this.#workers.close();
     doorbell.forget(this);

@@ -8,6 +8,9 @@ import type { WorkerSettings, WorkerTask } from '../protocol/worker.ts';
 /** Most time for the threads of a blank pool to start; a thread that fails may leave its warm task waiting for ever. */
 const WARM_TIMEOUT_MS = 15_000;
 
+/** Most time for threads to end; one in a call that nothing can end never does. */
+const END_TIMEOUT_MS = 2_000;
+
 type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
 const WORKER_FILE = fileURLToPath(new URL('../../workers/handler.ts', import.meta.url));
@@ -183,7 +186,7 @@ export class Standby {
     this.#closed = true;
     if (this.#refill !== null) clearTimeout(this.#refill);
     for (const pool of this.#pools.splice(0)) this.discard(pool);
-    await Promise.all(this.#ending);
+    await Promise.race([Promise.all(this.#ending), sleep(END_TIMEOUT_MS, null, { ref: false })]);
   }
 
   #refillAfter(ms: number): void {

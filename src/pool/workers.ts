@@ -21,19 +21,23 @@ export interface WorkersOptions {
   readonly listener: LinkListener;
   /** A worker has ended, for whatever reason; what it held besides is lost. */
   onEnded(link: WorkerLink): void;
+  /** A worker is in a call that nothing can end; what it held is lost. */
+  onLost(link: WorkerLink): void;
 }
 
 /** The workers of one pool: starts and stops serve tasks, and replaces those that die. */
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #links: (WorkerLink | null)[] = [];
+  /** Those that nobody waits for any more. */
+  readonly #lost = new Set<WorkerLink>();
   #image: ImageSpec;
   #pool: BlankPool | null = null;
   #closing = false;
   #stillMapped = false;
   #threadDied = false;
   #live = 0;
-  #ended = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -147,12 +151,29 @@ export class Workers {
     this.#trim();
   }
 
-  /** Tells every worker to finish what it has and unbind; resolves when all have. */
-  async stop(): Promise<void> {
+  /** Tells every worker to finish what it has and unbind; resolves when all have. False: there are lost ones. */
+  async stop(): Promise<boolean> {
     this.#closing = true;
     for (const link of this) stop(link);
     this.#endUnstarted();
-    if (this.live > 0) await this.#ended.promise;
+    this.#lookForEnd();
+    await this.#ended.promise;
+    return this.live === 0;
+  }
+
+  /** The worker's call cannot be ended: another one takes its place. Should it come back after all, it stops. */
+  lose(link: WorkerLink): void {
+    if (this.#lost.has(link)) return;
+    this.#lost.add(link);
+    stop(link);
+    this.keepsImage('a call cannot be ended');
+    this.#options.onLost(link);
+    this.#replace(true);
+    this.#lookForEnd();
+  }
+
+  #lookForEnd(): void {
+    if (this.#closing && this.live === this.#lost.size) this.#ended.resolve();
   }
 
   /** Tasks that no thread will take end with their pool; where there is one, it takes them when it is free. */
@@ -206,23 +227,28 @@ export class Workers {
   }
 
   #onTaskEnd(link: WorkerLink, result: ServeResult): void {
+    const hadServed = link.slot !== null && !this.#lost.has(link);
     this.#remove(link, result.kind === 'crashed' ? result.message : 'the worker was stopped');
     if (result.kind !== 'crashed') return this.#trimAfterShrink();
     this.#options.events.suspect(`a worker failed: ${result.message}`);
-    this.#replace(link.slot !== null);
+    this.#replace(hadServed);
   }
 
   #onThreadDeath(link: WorkerLink, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
+    const wasLost = this.#lost.has(link);
     this.#threadDied = true;
     this.#remove(link, message);
     // Only now: that its first image is bound may have been the last that it said.
     const hadImage = link.slot !== null;
     if (hadImage) this.keepsImage(`a worker thread ended with an image bound: ${message}`);
-    this.#replace(hadImage);
+    this.#replace(hadImage && !wasLost);
   }
 
-  /** Only a worker that had bound its image is replaced: one that dies while binding would do so again and again. */
+  /**
+   * Only a worker that had bound its image is replaced: one that dies while binding would do so again and again. A lost one
+   * was replaced when it was lost.
+   */
   #replace(hadServed: boolean): void {
     if (!this.#closing && hadServed && this.#pool !== null) void this.#startReplacement(this.#pool);
   }
@@ -240,7 +266,8 @@ export class Workers {
     this.#live -= 1;
     link.firstBind.resolve({ code: 'worker_failed', message: reason });
     this.#options.onEnded(link);
-    if (this.#closing && this.live === 0) this.#ended.resolve();
+    this.#lost.delete(link);
+    this.#lookForEnd();
   }
 
   #trimAfterShrink(): void {

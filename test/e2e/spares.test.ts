@@ -1,6 +1,7 @@
 /** A warm spare takes over from a gateway process that is killed, or that asks to be replaced. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -9,7 +10,10 @@ import { eventually } from '../support/eventually.ts';
 import { mappedImages, RunningGateway } from '../support/gateway.ts';
 import { freeze, settled } from '../support/places.ts';
 
-/** Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends. */
+/**
+ * Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends, `?op=stuck`
+ * neither, and holds every signal off.
+ */
 const TELLTALE = `use rust_edge_gateway_sdk::prelude::*;
 use std::time::Duration;
 
@@ -24,6 +28,17 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
         Some("loop") => loop {
             std::hint::black_box(ctx);
         },
+        Some("stuck") => {
+            let everything = u64::MAX;
+            // rt_sigprocmask(SIG_BLOCK), which the gateway would see if libc were asked.
+            unsafe {
+                std::arch::asm!("syscall", inlateout("rax") 14 => _, in("rdi") 0, in("rsi") &everything,
+                    in("rdx") 0, in("r10") 8, lateout("rcx") _, lateout("r11") _);
+            }
+            loop {
+                std::hint::black_box(ctx);
+            }
+        }
         _ => {}
     }
     ctx.sleep(Duration::from_millis(req.query_param_as("ms").unwrap_or(0))).await;
@@ -91,6 +106,18 @@ test('a suspect fault: the spare takes new connections, what is in flight finish
   assert.equal(after.serving, spare);
   assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);
   assert.match(await gateway.metrics(), /handler_faults_total\{endpoint="telltale",kind="memory"\} 1\n/);
+});
+
+test('a call that nothing can end: its client gets its 504, and the process is replaced, stuck thread and all', async () => {
+  await using gateway = await RunningGateway.start();
+  await gateway.deploy('telltale', { ...telltale, timeout_ms: 100 });
+  await gateway.deploy('other', telltale);
+  const { serving, spare } = await settled(gateway);
+  assert.match(await ask(gateway, '/telltale?op=stuck'), /handler_timeout/);
+  assert.equal(await ask(gateway, '/other'), String(serving));
+  await eventually('the spare serves', async () => (await ask(gateway, '/telltale')) === String(spare), 30_000);
+  await eventually('the old process has ended', () => !existsSync(`/proc/${serving}`), 30_000);
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);
 });
 
 test('suspect faults with every request are a crash loop, though each has its process replaced', async () => {

@@ -1,7 +1,7 @@
 /** Faults of real handlers in a ring pool: what they cost, and what they do not. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually } from '../support/eventually.ts';
@@ -179,6 +179,41 @@ describe('faults', () => {
       await eventually('its lines', () => events.lines.filter(line => line.requestId === requestId).length >= 3);
     }
     await pool.retire(1_000);
+  });
+});
+
+describe('a call that nothing can end', () => {
+  /** A pool with a call that holds out until `release`, and that has cost its request its time. */
+  async function poolWithStuckCall() {
+    const { pool, events } = await pools.make({ timeoutMs: 100 }, await handlerLibrary('deaf'));
+    assert.equal(await pool.bind(1), null);
+    const until = join(await mkdtemp(join(pools.imagesDir, 'stuck-')), 'until');
+    const release = async (): Promise<void> => writeFile(until, '');
+    await assertFails(ask(pool, `until=${until}`), 'handler_timeout');
+    return { pool, events, release, [Symbol.asyncDispose]: release };
+  }
+
+  it('has its worker replaced, and may come back', async () => {
+    await using stuck = await poolWithStuckCall();
+    const { pool, events, release } = stuck;
+    await eventually('it is given up', () => events.suspicions.length === 1, 30_000);
+    assert.deepEqual(events.suspicions, ['a call cannot be ended']);
+    pool.setLimits(LIMITS_FOR_TESTS);
+    assert.equal(await text(ask(pool, '')), '200 heard');
+    assert.deepEqual([pool.figures().images, pool.figures().inFlight], [2, 0]);
+    await release();
+    await eventually('it has come back, and ended', () => pool.figures().images === 1);
+    const answers = await Promise.all(Array.from({ length: 300 }, () => text(ask(pool, ''))));
+    assert.deepEqual(new Set(answers), new Set(['200 heard']));
+    assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: true });
+    assert.deepEqual(events.bindFailures, []);
+  });
+
+  it('holds up a drain no longer than it takes to know it', async () => {
+    await using stuck = await poolWithStuckCall();
+    const { pool, events } = stuck;
+    assert.deepEqual(await pool.retire(600_000), { outcome: 'drained', stillMapped: true });
+    assert.deepEqual(events.suspicions, ['a call cannot be ended']);
   });
 });
 

@@ -11,6 +11,7 @@ const run = promisify(execFile);
 
 const SOURCES = {
   burn: 'test/fixtures/burn.rs',
+  deaf: 'test/fixtures/deaf.rs',
   hello: 'handlers/hello.rs',
   kit: 'test/fixtures/kit.rs',
   memory: 'test/fixtures/memory.rs',
