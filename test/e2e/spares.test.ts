@@ -12,7 +12,7 @@ import { freeze, settled } from '../support/places.ts';
 
 /**
  * Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends, `?op=stuck`
- * neither, and holds every signal off.
+ * neither, and holds every signal off; `?op=keep` has its image stay mapped.
  */
 const TELLTALE = `use rust_edge_gateway_sdk::prelude::*;
 use std::time::Duration;
@@ -27,6 +27,14 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
         Some("suspect") => unsafe { libc::qsort(std::hint::black_box(8 as *mut _), 2, 4, Some(greater)) },
         Some("loop") => loop {
             std::hint::black_box(ctx);
+        },
+        Some("keep") => unsafe {
+            let mut own: libc::Dl_info = std::mem::zeroed();
+            libc::dladdr(greater as *const libc::c_void, &mut own);
+            // The image's own is refused.
+            let found = libc::dlsym(libc::RTLD_DEFAULT, c"dlopen".as_ptr());
+            let dlopen: extern "C" fn(*const libc::c_char, i32) -> *mut libc::c_void = std::mem::transmute(found);
+            dlopen(own.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
         },
         Some("stuck") => {
             let everything = u64::MAX;
@@ -106,6 +114,18 @@ test('a suspect fault: the spare takes new connections, what is in flight finish
   assert.equal(after.serving, spare);
   assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);
   assert.match(await gateway.metrics(), /handler_faults_total\{endpoint="telltale",kind="memory"\} 1\n/);
+});
+
+test('an image that would not unmap: its process is replaced, after the swap as ever', async () => {
+  await using gateway = await RunningGateway.start();
+  await gateway.deploy('telltale', telltale);
+  const { serving, spare } = await settled(gateway);
+  assert.equal(await ask(gateway, '/telltale?op=keep'), String(serving));
+  await gateway.redeploy('telltale', answering('new'));
+  assert.equal(await ask(gateway, '/telltale'), 'new');
+  await eventually('the spare serves', async () => (await settled(gateway)).serving === spare);
+  assert.equal(await ask(gateway, '/telltale'), 'new');
+  assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);
 });
 
 test('a call that nothing can end: its client gets its 504, and the process is replaced, stuck thread and all', async () => {
