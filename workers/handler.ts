@@ -1,4 +1,5 @@
 /** What runs in a handler thread: the tasks that Piscina gives it, one at a time. */
+import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import type { ServeResult, ServeTask, WarmTask, WorkerTask } from '../src/protocol/worker.ts';
 import { threadGuard } from './guard.ts';
@@ -8,6 +9,8 @@ export default async function handle(task: WorkerTask): Promise<ServeResult | nu
   if (task.kind === 'serve') return serve(task);
   if (task.kind === 'end') process.exit(0);
   await threadGuard();
+  // Once all its modules are loaded; what is in the cache already costs nothing.
+  flushCompileCache();
   awaitOthers(task);
   return null;
 }

@@ -1,8 +1,10 @@
 import type { Server } from 'node:http';
+import { flushCompileCache } from 'node:module';
 import { LIMITS } from '../config.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import { createPoolFactory, type PoolFactoryOptions } from '../pool/factory.ts';
 import type { PoolFactory } from '../pool/handler-pool.ts';
+import { takeCompileCacheDir } from '../protocol/compile-cache.ts';
 import { systemClock } from '../serving/clock.ts';
 import type { GatewayEvent } from '../protocol/control.ts';
 import { ControlChannel, processLink, type ControlHandlers } from './control-channel.ts';
@@ -25,32 +27,40 @@ const LAST_WORD_MS = 500;
 
 /** Runs a gateway process: the supervisor started it, tells it everything over IPC, and outlives it. */
 export function runGatewayProcess(): void {
+  const compileCacheDir = takeCompileCacheDir();
   const link = processLink();
   const channel = new ControlChannel(link);
   // The supervisor decides what a signal means; a terminal sends them to the whole process group.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => undefined);
   process.on('uncaughtException', error => void dieOf(error, channel));
   const plane: { current: DataPlane | null } = { current: null };
-  channel.serve(handlersFor(plane, channel), call => {
+  channel.serve(handlersFor(plane, channel, compileCacheDir), call => {
     if (call === 'shutdown') process.exit(0);
   });
   link.onDisconnect(() => void endOrphaned(plane.current));
 }
 
-function handlersFor(plane: { current: DataPlane | null }, channel: ControlChannel): ControlHandlers {
+function handlersFor(
+  plane: { current: DataPlane | null },
+  channel: ControlChannel,
+  compileCacheDir: string | null,
+): ControlHandlers {
   const started = (): DataPlane => {
     if (plane.current === null) throw new Error('The first call to a gateway process is "start".');
     return plane.current;
   };
   return {
-    start(request) {
+    async start(request) {
       const { settings } = request;
       const outlet = new EventOutlet(event => channel.emit(event));
       const emit = (event: GatewayEvent): void => outlet.emit(event);
       const createPools = (options: PoolFactoryOptions): PoolFactory =>
-        createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR });
+        createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR, compileCacheDir });
       plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools });
-      return plane.current.start(request);
+      const started = await plane.current.start(request);
+      // Node does so only when a process ends by itself, and this one may be killed.
+      flushCompileCache();
+      return started;
     },
     guard: request => started().guard(request),
     accept: request => started().accept(request),

@@ -21,6 +21,8 @@ export interface PoolFactoryOptions {
   readonly logLinesMax?: number;
   /** A worker whose images keep crashing waits before it binds a fresh one; default: it never does. */
   readonly pausesRecycles?: boolean;
+  /** Where Node keeps the modules of worker threads, compiled; default: nowhere. */
+  readonly compileCacheDir?: string | null;
   /** Threads a blank pool in standby has ready; default 1. */
   readonly standbyThreads?: number;
   /** Blank pools kept; default LIMITS.standbyPools. */
@@ -43,6 +45,7 @@ export function createPoolFactory(options: PoolFactoryOptions): PoolFactory {
     settings: { guardPath, stackBytes: LIMITS.handlerStackBytes, logLinesMax: options.logLinesMax ?? 0 },
     poolsKept: standbyPools,
     threadsPerPool: standbyThreads,
+    compileCacheDir: options.compileCacheDir ?? null,
   });
   return {
     create(spec: PoolSpec): HandlerPool {

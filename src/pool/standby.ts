@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { POOL_THREADS_MAX } from '../config.ts';
+import { compileCacheVariables } from '../protocol/compile-cache.ts';
 import type { WorkerSettings, WorkerTask } from '../protocol/worker.ts';
 
 /** Most time for the threads of a blank pool to start; a thread that fails may leave its warm task waiting for ever. */
@@ -18,6 +19,12 @@ const WORKER_FILE = fileURLToPath(new URL('../../workers/handler.ts', import.met
 /** A worker's own objects are small and short-lived: its handlers' memory is not V8's. */
 const YOUNG_GENERATION_MB = 4;
 
+interface ThreadOptions {
+  readonly settings: WorkerSettings;
+  /** Where Node keeps compiled modules; null: nowhere. */
+  readonly compileCacheDir: string | null;
+}
+
 /** A Piscina pool whose threads have no image, or not yet: what a generation's pool is made of. */
 export class BlankPool {
   readonly #piscina: Piscina;
@@ -29,7 +36,7 @@ export class BlankPool {
   #broken = false;
 
   /** `threads` are started and warmed at once; one alone is started in any case. */
-  constructor(settings: WorkerSettings, threads: number) {
+  constructor({ settings, compileCacheDir }: ThreadOptions, threads: number) {
     this.#piscina = new Piscina({
       filename: WORKER_FILE,
       workerData: settings,
@@ -41,6 +48,8 @@ export class BlankPool {
       atomics: 'disabled',
       // Not the main thread's: a loader given to it (tests run under tsx) would cost every thread its start time.
       execArgv: [],
+      // Undefined would be given to the thread as a word.
+      ...(compileCacheDir === null ? {} : { env: { ...process.env, ...compileCacheVariables(compileCacheDir) } }),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       recordTiming: false,
     });
@@ -129,8 +138,7 @@ export class BlankPool {
   }
 }
 
-export interface StandbyOptions {
-  readonly settings: WorkerSettings;
+export interface StandbyOptions extends ThreadOptions {
   /** Blank pools kept. */
   readonly poolsKept: number;
   /** Threads a new blank pool starts with. */
@@ -167,7 +175,7 @@ export class Standby {
     const fitting = this.#pools.findIndex(pool => pool.threads >= threads);
     const [pool] = this.#pools.splice(fitting === -1 ? this.#pools.length - 1 : fitting, 1);
     this.#refillAfter(REFILL_AFTER_MS);
-    return pool ?? new BlankPool(this.#options.settings, 0);
+    return pool ?? new BlankPool(this.#options, 0);
   }
 
   /** Takes back a pool whose serve tasks have ended. */
@@ -193,8 +201,8 @@ export class Standby {
     if (this.#refill !== null || this.#closed) return;
     this.#refill = setTimeout(() => {
       this.#refill = null;
-      const { settings, poolsKept, threadsPerPool } = this.#options;
-      while (this.#pools.length < poolsKept) this.#pools.push(new BlankPool(settings, threadsPerPool));
+      const { poolsKept, threadsPerPool } = this.#options;
+      while (this.#pools.length < poolsKept) this.#pools.push(new BlankPool(this.#options, threadsPerPool));
     }, ms);
     this.#refill.unref();
   }

@@ -1,5 +1,6 @@
 /** The wiring of the control plane, and the order in which it comes up. */
 import { mkdirSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { createAdminApp } from '../admin/app.ts';
@@ -143,6 +144,7 @@ function createControlPlane(
     spares: settings.spareProcesses,
     command: gatewayCommand,
     listeningFd: gatewaySocket.fd,
+    compileCacheDir: resolve(settings.dataDir, 'compile-cache'),
     settings: dataPlaneSettings(settings),
     guard,
     events,

@@ -51,6 +51,7 @@ export class TestFleet {
       ...size,
       command: [join(import.meta.dirname, '../fixtures/fake-gateway.ts'), JSON.stringify(behaviour), folder],
       listeningFd: socket.fd,
+      compileCacheDir: join(folder, 'compile-cache'),
       settings: SETTINGS,
       guard: new GuardSource(async () => '/guard.so'),
       events,

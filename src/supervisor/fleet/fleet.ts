@@ -26,6 +26,8 @@ import { Member } from './member.ts';
 export interface FleetOptions extends FleetSize {
   readonly command: readonly string[];
   readonly listeningFd: number;
+  /** Where Node keeps compiled modules. */
+  readonly compileCacheDir: string;
   readonly settings: DataPlaneSettings;
   readonly guard: GuardSource;
   readonly events: EventBus;
@@ -202,6 +204,7 @@ export class Fleet implements DataPlane {
     const process = GatewayProcess.spawn({
       command: this.#options.command,
       listeningFd: this.#options.listeningFd,
+      compileCacheDir: this.#options.compileCacheDir,
       onEvent: event => this.#receive(member, event),
       onLost: () => this.#lose(member),
       onEnd: end => this.#ended(member, end),

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { compileCacheVariables } from '../../protocol/compile-cache.ts';
 import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
 import { ControlChannel } from './control-channel.ts';
 import { excuseFor, processorWaitMs } from './processor-wait.ts';
@@ -15,6 +16,8 @@ export interface GatewayProcessOptions {
   /** What runs, with Node: `[src/main.ts, --gateway-process]`, or a stand-in in tests. */
   readonly command: readonly string[];
   readonly listeningFd: number;
+  /** Where Node keeps compiled modules. */
+  readonly compileCacheDir: string;
   readonly onEvent: (event: GatewayEvent) => void;
   /** At once when the process begins to die, or its channel is closed, whichever is seen first; `onEnd` follows. */
   readonly onLost: () => void;
@@ -77,7 +80,7 @@ export class GatewayProcess {
     const child = spawn(process.execPath, options.command, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd, 'pipe'],
       serialization: 'advanced',
-      env: gatewayEnvironment(process.env),
+      env: { ...gatewayEnvironment(process.env), ...compileCacheVariables(options.compileCacheDir) },
     });
     child.on('error', () => {});
     return child.pid === undefined ? null : new GatewayProcess(child, child.pid, options);
