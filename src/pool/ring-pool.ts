@@ -96,7 +96,11 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
 
   async bind(images: number): Promise<BindFailure | null> {
     if (this.#retired !== null) return WAS_RETIRED;
-    return this.#workers.start(Math.max(1, images));
+    const failure = this.#workers.start(Math.max(1, images));
+    // What waits is in the ring when the first image is bound: its worker need not come back for it.
+    this.#requests.dispatch.isOpen = true;
+    this.#requests.pump();
+    return failure;
   }
 
   invoke(parts: RequestParts, settle: Settle): Invocation {
