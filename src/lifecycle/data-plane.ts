@@ -14,6 +14,9 @@ export interface DataPlane {
    */
   prepare(endpoint: EndpointSpec, ahead?: boolean): Promise<PrepareOutcome>;
 
+  /** Whether every serving process has prepared it ahead, as far as is known, so that `prepare` would have nothing to do. */
+  hasPrepared(endpoint: EndpointSpec): boolean;
+
   /** Lets go of a prepared generation in every process. Never rejects. */
   abandon(endpoint: string, generation: number): Promise<void>;
 

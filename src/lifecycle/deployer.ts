@@ -61,8 +61,8 @@ interface Swap extends Committed {
   readonly loadMs: number;
 }
 
-/** Generations a rollback looks back over: the build is nearly always among the first, and never past the second. */
-const ROLLBACK_DEPTHS = [16, 1_000] as const;
+/** Generations a rollback looks back over: the build is nearly always among the first, and never past the last. */
+const ROLLBACK_DEPTHS = [4, 1_000] as const;
 
 /**
  * Swaps generations: prepare everywhere, write to the store (the commit point), flip everywhere. Whatever fails before
@@ -120,17 +120,34 @@ export class Deployer {
   async #loadAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
     const { journal, ahead } = this.#parts;
     const knownPath = ahead.take(id, build);
-    const { generation } = journal.addGeneration(id, build.id, options.cause);
+    const generation = journal.store.nextGeneration(id);
     try {
-      const artifactPath = knownPath ?? (await this.#artifactPath(build));
-      const serving: GenerationSpec = { generation, artifactPath };
-      await this.#prepare(this.#parts.routing.spec(journal.endpoint(id), serving));
-      const loadMs = performance.now() - options.startedAt;
-      return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
+      const known = knownPath === null ? null : { generation, artifactPath: knownPath };
+      return this.#commitPrepared(id, build, known, options) ?? (await this.#prepareAndCommit(id, build, options));
     } catch (error) {
       await this.#giveUp(id, generation, error);
       throw error;
     }
+  }
+
+  /** What is loaded everywhere already needs one write to the store, and no wait; null: it is not. */
+  #commitPrepared(id: string, build: BuildRecord, serving: GenerationSpec | null, options: SwapOptions): Swap | null {
+    const { journal, routing, dataPlane } = this.#parts;
+    if (serving === null || !dataPlane.hasPrepared(routing.spec(journal.endpoint(id), serving))) return null;
+    const loadMs = performance.now() - options.startedAt;
+    return journal.transaction(() => {
+      journal.addGeneration(id, build.id, options.cause);
+      return { serving, loadMs, ...this.#commitPoint(id, serving.generation, options) };
+    });
+  }
+
+  async #prepareAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
+    const { journal, routing } = this.#parts;
+    const { generation } = journal.addGeneration(id, build.id, options.cause);
+    const serving: GenerationSpec = { generation, artifactPath: await this.#artifactPath(build) };
+    await this.#prepare(routing.spec(journal.endpoint(id), serving));
+    const loadMs = performance.now() - options.startedAt;
+    return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
   }
 
   async #artifactPath({ digest }: BuildRecord): Promise<string> {

@@ -159,7 +159,7 @@ export class Lifecycle {
       this.#journal.tellDeleted(record);
       await this.#compiler.removeProject(id);
     });
-    this.#pruning.request();
+    this.#pruning.deleted();
   }
 
   /** An endpoint that cannot be deleted, because the disk is full, is still there: its route comes back. */
@@ -181,11 +181,15 @@ export class Lifecycle {
     });
   }
 
-  /** The next deploy may well be a rollback. What goes wrong here does not make the deploy fail. */
+  /** The next deploy may well be a rollback. Once this one is answered: it has taken long enough. */
   #afterDeploy(id: string, before: number | null): void {
-    this.#pruning.request();
+    this.#pruning.deployed(id);
+    if (before !== null) setImmediate(() => this.#guessRollback(id, before));
+  }
+
+  #guessRollback(id: string, before: number): void {
     try {
-      const buildId = before === null ? undefined : this.#store.generation(id, before)?.buildId;
+      const buildId = this.#store.generation(id, before)?.buildId;
       const build = buildId === undefined ? null : this.#store.build(buildId);
       if (build !== null) this.#ahead.guess(build);
     } catch (error) {

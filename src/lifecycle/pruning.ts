@@ -2,13 +2,18 @@ import { LIMITS } from '../config.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { Store } from '../store/records.ts';
 
-/** Deletes builds and artifacts that no rollback can reach any more, one run at a time, off the path of deploys. */
+/**
+ * Deletes builds that no rollback can reach any more, and artifacts that no build refers to: one run at a time, when the
+ * answer to the call that asks for it has been given.
+ */
 export class Pruning {
   readonly #store: Store;
   readonly #compiler: Pick<Compiler, 'collectGarbage'>;
   readonly #onError: (error: unknown) => void;
-  #running = false;
-  #wanted = false;
+  readonly #endpoints = new Set<string>();
+  /** Artifacts may be left of the program's last run. */
+  #hasGarbage = true;
+  #isRunning = false;
 
   constructor(options: {
     store: Store;
@@ -20,21 +25,42 @@ export class Pruning {
     this.#onError = options.onError;
   }
 
-  request(): void {
-    this.#wanted = true;
-    if (!this.#running) void this.#run();
+  /** The endpoint has a new generation, and perhaps builds that are out of reach. */
+  deployed(id: string): void {
+    this.#endpoints.add(id);
+    this.#start();
+  }
+
+  /** Its builds are gone. */
+  deleted(): void {
+    this.#hasGarbage = true;
+    this.#start();
+  }
+
+  #start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    setImmediate(() => void this.#run());
   }
 
   async #run(): Promise<void> {
-    this.#running = true;
-    while (this.#wanted) {
-      this.#wanted = false;
+    while (this.#endpoints.size > 0 || this.#hasGarbage) {
       try {
-        await this.#compiler.collectGarbage(this.#store.pruneBuilds(LIMITS.generationsKept));
+        await this.#runOnce();
       } catch (error) {
         this.#onError(error);
       }
     }
-    this.#running = false;
+    this.#isRunning = false;
+  }
+
+  async #runOnce(): Promise<void> {
+    for (const id of this.#endpoints) {
+      this.#endpoints.delete(id);
+      if (this.#store.pruneBuilds(id, LIMITS.generationsKept) > 0) this.#hasGarbage = true;
+    }
+    if (!this.#hasGarbage) return;
+    this.#hasGarbage = false;
+    await this.#compiler.collectGarbage(this.#store.digests());
   }
 }

@@ -83,11 +83,15 @@ const TWO_ERRORS = `
     WHERE json_valid(build_error) AND build_error ->> 'code' IN ('load_failed', 'crash_loop', 'rolled_back');
 `;
 
+/** 5: which artifacts are in use is found without reading the builds, whose code lies in their rows. */
+const BUILDS_DIGEST = 'CREATE INDEX builds_digest ON builds (digest)';
+
 export const MIGRATIONS: readonly string[] = [
   ENDPOINTS_BUILDS_GENERATIONS,
   GENERATION_CAUSE,
   ENDPOINTS_STATE,
   TWO_ERRORS,
+  BUILDS_DIGEST,
 ];
 
 export function schemaVersion(database: DatabaseSync): number {

@@ -140,8 +140,10 @@ export interface Store {
   /** Every generation in one of these states, of all endpoints. */
   generationsInState(states: readonly GenerationState[]): readonly GenerationRecord[];
 
-  /** Deletes builds (not the latest of an endpoint) that none of its last `keep` generations refers to; gives the digests still referred to by any build. */
-  pruneBuilds(keep: number): ReadonlySet<string>;
+  /** Deletes an endpoint's builds, but the latest, that none of its last `keep` generations refers to; gives how many. */
+  pruneBuilds(endpointId: string, keep: number): number;
+  /** Of all builds. */
+  digests(): ReadonlySet<string>;
 
   close(): void;
 }

@@ -179,13 +179,17 @@ class SqliteStore implements Store {
     return this.#run(() => this.#statements.generationsInState.all(JSON.stringify(states))).map(readGeneration);
   }
 
-  pruneBuilds(keep: number): ReadonlySet<string> {
+  pruneBuilds(endpointId: string, keep: number): number {
     return this.transaction(() => {
-      this.#run(() => this.#statements.pruneBuilds.run(keep));
-      this.#run(() => this.#statements.pruneGenerations.run(GENERATION_ROWS_MAX));
-      const rows = this.#run(() => this.#statements.digests.all());
-      return new Set(rows.map(row => String(row['digest'])));
+      const { changes } = this.#run(() => this.#statements.pruneBuilds.run({ id: endpointId, keep }));
+      this.#run(() => this.#statements.pruneGenerations.run({ id: endpointId, keep: GENERATION_ROWS_MAX }));
+      return Number(changes);
     });
+  }
+
+  digests(): ReadonlySet<string> {
+    const rows = this.#run(() => this.#statements.digests.all());
+    return new Set(rows.map(row => String(row['digest'])));
   }
 
   close(): void {

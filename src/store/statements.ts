@@ -74,17 +74,20 @@ const SQL = {
   updateGeneration: update('generations', GENERATION_COLUMNS, ['endpoint_id', 'generation']),
 
   // Failed generations are counted by themselves: ten failed deploys must not push out what a rollback goes back to.
-  pruneBuilds: `DELETE FROM builds WHERE id NOT IN (
-    SELECT build_id FROM endpoints WHERE build_id IS NOT NULL
-    UNION SELECT build_id FROM generations WHERE state IN ('loading', 'serving', 'draining')
-    UNION SELECT generations.build_id FROM generations JOIN endpoints USING (generation) WHERE endpoint_id = id
-    UNION SELECT build_id FROM (
-      SELECT build_id, row_number() OVER
-        (PARTITION BY endpoint_id, state = 'failed' ORDER BY generation DESC) AS rank FROM generations
-    ) WHERE rank <= ?)`,
-  pruneGenerations: `DELETE FROM generations WHERE state IN ('retired', 'failed')
-    AND generation <= (SELECT generations_made FROM endpoints WHERE id = endpoint_id) - ?
-    AND generation IS NOT (SELECT generation FROM endpoints WHERE id = endpoint_id)`,
+  // Each part finds its rows in an index, for an endpoint's history may be long.
+  pruneBuilds: `DELETE FROM builds WHERE endpoint_id = :id AND id NOT IN (
+    SELECT build_id FROM endpoints WHERE id = :id AND build_id IS NOT NULL
+    UNION ALL SELECT build_id FROM generations
+      WHERE endpoint_id = :id AND generation = (SELECT generation FROM endpoints WHERE id = :id)
+    UNION ALL SELECT build_id FROM generations INDEXED BY generations_state
+      WHERE state IN ('loading', 'serving', 'draining') AND endpoint_id = :id
+    UNION ALL SELECT build_id FROM (SELECT build_id FROM generations
+      WHERE endpoint_id = :id AND +state <> 'failed' ORDER BY generation DESC LIMIT :keep)
+    UNION ALL SELECT build_id FROM (SELECT build_id FROM generations
+      WHERE endpoint_id = :id AND state = 'failed' ORDER BY generation DESC LIMIT :keep))`,
+  pruneGenerations: `DELETE FROM generations WHERE endpoint_id = :id AND +state IN ('retired', 'failed')
+    AND generation <= (SELECT generations_made FROM endpoints WHERE id = :id) - :keep
+    AND generation IS NOT (SELECT generation FROM endpoints WHERE id = :id)`,
 } as const;
 
 function insert(table: string, columns: readonly string[]): string {

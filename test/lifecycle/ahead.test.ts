@@ -29,6 +29,17 @@ test('a new build of what serves is prepared ahead, and its deploy loads nothing
   assert.deepEqual(plane.generations('a'), ['serving'], 'it is no generation yet');
   const { generation } = await plane.lifecycle.deploy('a');
   assert.equal(generation, 2);
+  await told(plane, 'commit a 2', 'prepare ahead a 3');
+  assert.equal(plane.served('a'), 'two');
+});
+
+test('what was prepared and has given way is prepared again', async () => {
+  await using plane = await serving();
+  await plane.lifecycle.change('a', { code: 'two' });
+  await plane.lifecycle.compile('a');
+  await told(plane, 'prepare ahead a 2');
+  plane.dataPlane.preparedAhead = null;
+  await plane.lifecycle.deploy('a');
   await told(plane, 'prepare a 2', 'commit a 2', 'prepare ahead a 3');
   assert.equal(plane.served('a'), 'two');
 });
@@ -36,12 +47,12 @@ test('a new build of what serves is prepared ahead, and its deploy loads nothing
 test('what a rollback goes back to is prepared ahead after a deploy, and again after the rollback', async () => {
   await using plane = await serving();
   await plane.deploy('a', 'two');
-  await told(plane, 'prepare ahead a 2', 'prepare a 2', 'commit a 2', 'prepare ahead a 3');
+  await told(plane, 'prepare ahead a 2', 'commit a 2', 'prepare ahead a 3');
   await plane.lifecycle.rollback('a');
-  await told(plane, 'prepare a 3', 'commit a 3', 'prepare ahead a 4');
+  await told(plane, 'commit a 3', 'prepare ahead a 4');
   assert.equal(plane.served('a'), 'one');
   await plane.lifecycle.rollback('a');
-  await told(plane, 'prepare a 4', 'commit a 4', 'prepare ahead a 5');
+  await told(plane, 'commit a 4', 'prepare ahead a 5');
   assert.equal(plane.served('a'), 'two');
 });
 

@@ -45,6 +45,28 @@ test('a deploy that fails because the disk is full leaves its generation failed,
   assert.equal(plane.state('a'), 'loaded');
 });
 
+test('a deploy of what is prepared ahead that fails because the disk is full leaves nothing of itself', async () => {
+  await using plane = await ControlPlane.open();
+  await plane.create('a');
+  await plane.deploy('a', 'one');
+  const { store, dataPlane } = plane;
+  dataPlane.hasThreadsToSpare = true;
+  await plane.lifecycle.change('a', { code: 'two' });
+  await plane.lifecycle.compile('a');
+  await eventually('it is prepared', () => dataPlane.preparedAhead !== null);
+  const transaction = store.transaction.bind(store);
+  store.transaction = () => {
+    throw new AdminError('storage_failed');
+  };
+  await assert.rejects(plane.lifecycle.deploy('a'), { code: 'storage_failed' });
+  assert.equal(dataPlane.calls.at(-1), 'abandon a 2');
+  store.transaction = transaction;
+  assert.deepEqual([plane.generations('a'), plane.served('a'), plane.state('a')], [['serving'], 'one', 'loaded']);
+  dataPlane.preparedAhead = null;
+  assert.equal((await plane.lifecycle.deploy('a')).generation, 2);
+  assert.equal(plane.served('a'), 'two');
+});
+
 test('a disk that is full once the new generation serves fails no deploy, and what it left is written later', async () => {
   await using plane = await ControlPlane.open();
   await plane.create('a');

@@ -30,6 +30,8 @@ export class FakeDataPlane implements DataPlane {
   hasThreadsToSpare = false;
   /** What was asked of it ahead of a deploy and refused: its abandoning is no news. */
   #refusedAhead: string | null = null;
+  /** What was prepared ahead last; null: nothing, or it has given way. */
+  preparedAhead: string | null = null;
   beforePrepare: (endpoint: EndpointSpec, ahead: boolean) => Promise<void> = async () => {};
   readonly #held = new Map<ProcessId, Set<string>>();
 
@@ -44,7 +46,15 @@ export class FakeDataPlane implements DataPlane {
     }
     this.calls.push(`prepare${ahead ? ' ahead' : ''} ${endpoint.id} ${endpoint.serving?.generation}`);
     await this.beforePrepare(endpoint, ahead);
-    return this.prepareOutcomes.shift() ?? { ok: true };
+    const outcome = this.prepareOutcomes.shift() ?? { ok: true };
+    const { id, serving } = endpoint;
+    if (ahead && outcome.ok) this.preparedAhead = `${id} ${serving?.generation} ${serving?.artifactPath}`;
+    return outcome;
+  }
+
+  /** As far as is known: a generation that was prepared ahead may have given way all the same. */
+  hasPrepared({ id, serving }: EndpointSpec): boolean {
+    return this.preparedAhead === `${id} ${serving?.generation} ${serving?.artifactPath}`;
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {

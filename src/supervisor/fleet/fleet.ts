@@ -104,6 +104,10 @@ export class Fleet implements DataPlane {
     throw new AdminError('not_serving');
   }
 
+  hasPrepared(endpoint: EndpointSpec): boolean {
+    return this.canServe() && this.#serving().every(member => member.hasPrepared(endpoint));
+  }
+
   async abandon(endpoint: string, generation: number): Promise<void> {
     await Promise.all(this.#holders().map(async member => member.abandon(endpoint, generation)));
   }

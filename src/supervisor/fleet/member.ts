@@ -174,9 +174,14 @@ export class Member implements Placed {
     return this.#guarded;
   }
 
+  /** Ahead of its deploy, and has not let go of it as far as it has told. */
+  hasPrepared(endpoint: EndpointSpec): boolean {
+    return this.#preparedAhead.has(endpoint);
+  }
+
   /** null: the process ended, and not of this, or serves no more. */
   async prepare(endpoint: EndpointSpec, guardPath: string, ahead: boolean): Promise<PrepareOutcome | null> {
-    if (this.#preparedAhead.has(endpoint)) return { ok: true };
+    if (this.hasPrepared(endpoint)) return { ok: true };
     try {
       await this.giveGuard(guardPath);
       const answered = ahead ? this.#preparedAhead.ask(endpoint) : null;

@@ -67,6 +67,11 @@ export class SimulatedFleet implements DataPlane {
     }
   }
 
+  hasPrepared(spec: EndpointSpec): boolean {
+    const serving = this.#inState('serving');
+    return serving.length > 0 && serving.every(process => process.preparedAhead.has(spec));
+  }
+
   async #guess(spec: EndpointSpec): Promise<PrepareOutcome> {
     const guess = async (process: SimulatedProcess): Promise<PrepareOutcome | null> => {
       const answered = process.preparedAhead.ask(spec);
