@@ -59,6 +59,8 @@ interface Committed {
 interface Swap extends Committed {
   readonly serving: GenerationSpec;
   readonly loadMs: number;
+  /** Publishes the events of the commit point. */
+  readonly tell: () => void;
 }
 
 /** Generations a rollback looks back over: the build is nearly always among the first, and never past the last. */
@@ -97,10 +99,13 @@ export class Deployer {
       await guess;
       build = find();
     }
-    const { serving, loadMs, record, superseded, servedBefore } = await this.#loadAndCommit(id, build, options);
+    const { serving, loadMs, record, superseded, servedBefore, tell } = await this.#loadAndCommit(id, build, options);
     const { generation } = serving;
     bakes.begin(id, { generation, before: servedBefore, bakeMs }, performance.now());
-    const requestsLeft = await routing.swap(record, serving, superseded);
+    const flipped = routing.swap(record, serving, superseded);
+    // The processes are on it by now.
+    tell();
+    const requestsLeft = await flipped;
     const swapMs = performance.now() - startedAt;
     const state = this.#settle(record, requestsLeft);
     journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
@@ -135,10 +140,11 @@ export class Deployer {
     const { journal, routing, dataPlane } = this.#parts;
     if (serving === null || !dataPlane.hasPrepared(routing.spec(journal.endpoint(id), serving))) return null;
     const loadMs = performance.now() - options.startedAt;
-    return journal.transaction(() => {
+    const { result, tell } = journal.heldTransaction(() => {
       journal.addGeneration(id, build.id, options.cause);
-      return { serving, loadMs, ...this.#commitPoint(id, serving.generation, options) };
+      return this.#commitPoint(id, serving.generation, options);
     });
+    return { serving, loadMs, tell, ...result };
   }
 
   async #prepareAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
@@ -147,7 +153,8 @@ export class Deployer {
     const serving: GenerationSpec = { generation, artifactPath: await this.#artifactPath(build) };
     await this.#prepare(routing.spec(journal.endpoint(id), serving));
     const loadMs = performance.now() - options.startedAt;
-    return { serving, loadMs, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
+    const { result, tell } = journal.heldTransaction(() => this.#commitPoint(id, generation, options));
+    return { serving, loadMs, tell, ...result };
   }
 
   async #artifactPath({ digest }: BuildRecord): Promise<string> {

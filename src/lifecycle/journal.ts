@@ -54,16 +54,23 @@ export class Journal {
 
   /** One commit for all of `work`; its events are published after it, and not at all when it fails. */
   transaction<T>(work: () => T): T {
+    const { result, tell } = this.heldTransaction(work);
+    tell();
+    return result;
+  }
+
+  /** As `transaction`, but its events are published by `tell`: soon, for they go before all later ones. */
+  heldTransaction<T>(work: () => T): { readonly result: T; readonly tell: () => void } {
     const held: ControlEvent[] = [];
+    const tell = (): void => {
+      for (const event of held) this.#events.publish(event);
+    };
     this.#held = held;
-    let result: T;
     try {
-      result = this.store.transaction(work);
+      return { result: this.store.transaction(work), tell };
     } finally {
       this.#held = null;
     }
-    for (const event of held) this.#events.publish(event);
-    return result;
   }
 
   publish(event: ControlEvent): void {

@@ -117,7 +117,9 @@ export class Fleet implements DataPlane {
     this.#deadlyBinds.superseded(id, endpoint?.serving?.generation ?? null);
     const draining = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
     // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
-    for (const spare of this.#inState('spare')) void this.#catchUp(spare);
+    setImmediate(() => {
+      for (const spare of this.#inState('spare')) void this.#catchUp(spare);
+    });
     const versions = [...this.#members].map(member => member.version);
     this.#state.forgetDeletions(Math.min(this.#state.version, ...versions));
     return draining.reduce((sum, requests) => sum + requests, 0);
