@@ -145,7 +145,7 @@ const SETTINGS = {
   COMPILE_CONCURRENCY: setting(
     number(1, 256, { whole: true }),
     Math.max(1, Math.floor(cores / 2)),
-    'builds running at once',
+    'builds running at once, each in a build directory of its own (some 250 MB)',
   ),
   COMPILE_TIMEOUT_SECS: setting(seconds(1), 300, 'most one build may take'),
   ADMIN_ALLOWED_HOSTS: setting(

@@ -1,7 +1,11 @@
 /** Runs cargo: offline when what is needed is on this machine, within a time limit, and never past the end of this process. */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AdminError } from '../errors.ts';
 import { CargoOutput } from './cargo-output.ts';
-import { runGroup, type GroupResult } from './process-group.ts';
+import { runGroup, type GroupOptions, type GroupResult } from './process-group.ts';
 import { findToolchain, type Toolchain } from './toolchain.ts';
 
 export interface CargoBuild {
@@ -57,6 +61,25 @@ export class Cargo {
     throw failure(output, result, build.folder);
   }
 
+  /**
+   * Makes a build directory begin with what another one has compiled; where there is one by then, that is left. Times are
+   * kept to the nanosecond, for cargo goes by them. Cargo may be at work in `from`: it notes what it has compiled after it
+   * has, and what a copy lacks it compiles again.
+   */
+  async copyBuildDirectory(from: string, to: string): Promise<void> {
+    const unfinished = `${to}.${randomUUID()}`;
+    try {
+      const { environment } = await this.toolchain();
+      const copy = { command: 'cp', arguments: ['-a', '--', from, unfinished], folder: dirname(to), environment };
+      const { status, errorOutput } = await this.#run({ ...copy, onOutputLine: () => {} });
+      if (status !== 0) throw new AdminError('storage_failed', `The build directory cannot be copied: ${errorOutput}`);
+      await rename(unfinished, to);
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true });
+      if (!existsSync(to)) throw error;
+    }
+  }
+
   /** Kills what runs and refuses what comes. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -64,23 +87,26 @@ export class Cargo {
   }
 
   async #attempt(toolchain: Toolchain, build: CargoBuild, network: readonly string[]): Promise<Attempt> {
-    if (this.#closing.signal.aborted) throw new AdminError('shutting_down');
     const output = new CargoOutput({ target: build.target, onCrate: name => build.onCrate?.(name) });
-    const running = runGroup({
+    const result = await this.#run({
       command: toolchain.cargo,
       arguments: ['build', '--release', '--quiet', '--message-format', 'json', ...network, ...(build.arguments ?? [])],
       folder: build.folder,
       environment: { ...toolchain.environment, ...build.environment },
-      timeoutMs: this.#timeoutMs,
-      signal: this.#closing.signal,
       onOutputLine: line => output.readLine(line),
     });
+    return { output, result };
+  }
+
+  async #run(options: Omit<GroupOptions, 'timeoutMs' | 'signal'>): Promise<GroupResult> {
+    if (this.#closing.signal.aborted) throw new AdminError('shutting_down');
+    const running = runGroup({ ...options, timeoutMs: this.#timeoutMs, signal: this.#closing.signal });
     this.#running.add(running);
     try {
       const result = await running;
       if (result.end === 'aborted') throw new AdminError('shutting_down');
       if (result.end === 'timed_out') throw timedOut(this.#timeoutMs);
-      return { output, result };
+      return result;
     } finally {
       this.#running.delete(running);
     }

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { AdminError } from '../errors.ts';
 import type { BuildRecord } from '../store/records.ts';
 import { Artifacts } from './artifacts.ts';
+import { BuildDirectories } from './build-directories.ts';
 import { buildKey } from './build-key.ts';
 import { Cargo } from './cargo.ts';
 import { CompileQueue } from './compile-queue.ts';
@@ -52,16 +53,20 @@ class CargoCompiler implements Compiler {
   readonly #guard: OwnCrate;
   readonly #symbolMaker: SymbolMaker;
   readonly #queue: CompileQueue;
-  /** Third-party crates and the SDK, compiled once for all endpoints. */
-  readonly #sharedBuildDir: string;
+  /** With third-party crates and the SDK, compiled once for all endpoints. */
+  readonly #directories: BuildDirectories;
   #projects: Promise<Projects> | null = null;
   #closed = false;
 
   constructor(options: CompilerOptions) {
     const { buildDir, dataDir, cratesDir, timeoutMs, concurrency, log, environment = process.env } = options;
     this.#options = options;
-    this.#sharedBuildDir = resolve(buildDir, 'handlers');
     this.#cargo = new Cargo({ environment, timeoutMs });
+    this.#directories = new BuildDirectories({
+      path: resolve(buildDir, 'handlers'),
+      count: concurrency,
+      copy: (from, to) => this.#cargo.copyBuildDirectory(from, to),
+    });
     this.#artifacts = new Artifacts(join(dataDir, 'artifacts'));
     const ownCrate = (crate: OwnCrateName): OwnCrate =>
       new OwnCrate({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), dataDir, crate });
@@ -95,17 +100,23 @@ class CargoCompiler implements Compiler {
   }
 
   async prime(): Promise<void> {
+    for (const path of this.#directories.paths) {
+      if (this.#closed) return;
+      await this.#queue.inBackground(() => this.#prime(path));
+    }
+  }
+
+  async #prime(path: string): Promise<void> {
     const { cratesDir, buildDir, log } = this.#options;
-    const environment = this.#environment();
+    const start = performance.now();
+    const environment = buildEnvironment(path);
+    const build = { cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), environment };
     try {
-      await this.#queue.inBackground(async () => {
-        const start = performance.now();
-        await primeBuildDirectory({ cargo: this.#cargo, cratesDir, buildDir: resolve(buildDir), environment });
-        log.info({ durationMs: Math.round(performance.now() - start) }, 'the build directory is primed');
-      });
+      await this.#directories.prime(path, () => primeBuildDirectory(build));
+      log.info({ path, durationMs: Math.round(performance.now() - start) }, 'the build directory is primed');
     } catch (error) {
       if (this.#closed) return;
-      log.warn({ err: error }, 'the build directory cannot be primed; the first build of an endpoint will take longer');
+      log.warn({ path, err: error }, 'the build directory cannot be primed; builds will take longer');
     }
   }
 
@@ -114,7 +125,10 @@ class CargoCompiler implements Compiler {
   }
 
   removeProject(endpointId: string): Promise<void> {
-    return this.#queue.inLane(endpointId, () => onDisk(async () => (await this.#openProjects()).remove(endpointId)));
+    return this.#queue.inLane(endpointId, () => {
+      this.#directories.forget(endpointId);
+      return onDisk(async () => (await this.#openProjects()).remove(endpointId));
+    });
   }
 
   async close(): Promise<void> {
@@ -173,17 +187,17 @@ class CargoCompiler implements Compiler {
   async #compileAnew(input: CompileInput, projects: Projects, project: Project) {
     for (let attempt = 0; attempt < COMPILE_ATTEMPTS; attempt += 1) {
       await projects.touch(project);
-      const result = await this.#runCargo(input, project);
+      const result = await this.#directories.build(input.endpointId, path => this.#runCargo(input, project, path));
       if (!result.output.productIsFresh) return result;
     }
     throw new AdminError('internal_error', BUILD_DIRECTORY_CONTESTED);
   }
 
-  #runCargo(input: CompileInput, { folder, library }: Project) {
+  #runCargo(input: CompileInput, { folder, library }: Project, buildDirectory: string) {
     return this.#cargo.build({
       folder,
       target: library,
-      environment: this.#environment(),
+      environment: buildEnvironment(buildDirectory),
       onCrate: crate => this.#report(input, 'compiling', crate),
     });
   }
@@ -198,18 +212,12 @@ class CargoCompiler implements Compiler {
   /** Opened when first needed, so that a gateway whose HANDLERS_DIR cannot be written still serves. */
   #openProjects(): Promise<Projects> {
     const { handlersDir, cratesDir } = this.#options;
-    this.#projects ??= Projects.open({ handlersDir, cratesDir, sharedBuildDir: this.#sharedBuildDir }).catch(
-      (error: unknown) => {
-        this.#projects = null;
-        throw error;
-      },
-    );
+    const buildDirs = this.#directories.paths;
+    this.#projects ??= Projects.open({ handlersDir, cratesDir, buildDirs }).catch((error: unknown) => {
+      this.#projects = null;
+      throw error;
+    });
     return this.#projects;
-  }
-
-  /** The same setting as in HANDLERS_DIR's Cargo configuration, in case somebody has changed that. */
-  #environment(): NodeJS.ProcessEnv {
-    return { CARGO_BUILD_BUILD_DIR: this.#sharedBuildDir };
   }
 
   async #reported<T>(input: CompileInput, work: () => Promise<T>): Promise<T> {
@@ -231,3 +239,6 @@ class CargoCompiler implements Compiler {
     if (this.#closed) throw new AdminError('shutting_down');
   }
 }
+
+/** For the first directory the same as in HANDLERS_DIR's Cargo configuration, in case somebody has changed that. */
+const buildEnvironment = (directory: string): NodeJS.ProcessEnv => ({ CARGO_BUILD_BUILD_DIR: directory });

@@ -8,8 +8,8 @@ import { createFolder, readIfThere, writeIfChanged } from './storage.ts';
 
 export interface ProjectsOptions {
   readonly handlersDir: string;
-  /** Where what the projects share is compiled. */
-  readonly sharedBuildDir: string;
+  /** Where what the projects share is compiled; builds by hand use the first. */
+  readonly buildDirs: readonly string[];
   readonly cratesDir: string;
 }
 
@@ -73,15 +73,13 @@ export class Projects {
     await utimes(join(project.folder, 'src/lib.rs'), now, now);
   }
 
-  /** Deletes the folder, and what the shared build directory holds of this endpoint alone. */
+  /** Deletes the folder, and what the build directories hold of this endpoint alone. */
   async remove(endpointId: string): Promise<void> {
     await rm(this.#folder(endpointId), { recursive: true, force: true, maxRetries: 3 });
     const crate = crateName(endpointId);
-    await Promise.all(
-      ['deps', 'incremental', '.fingerprint', 'build'].map(name =>
-        removeNamed(join(this.#options.sharedBuildDir, 'release', name), crate),
-      ),
-    );
+    const parts = ['deps', 'incremental', '.fingerprint', 'build'];
+    const folders = this.#options.buildDirs.flatMap(path => parts.map(name => join(path, 'release', name)));
+    await Promise.all(folders.map(folder => removeNamed(folder, crate)));
   }
 
   /** @throws AdminError `validation_failed`: the API has checked ids, and a path is made of this one */
@@ -105,7 +103,7 @@ export class Projects {
     const path = join(this.#options.handlersDir, '.cargo', 'config.toml');
     const present = await readIfThere(path);
     if (present !== null && !present.startsWith(OUR_CONFIGURATION)) return;
-    const text = `${OUR_CONFIGURATION}\n[build]\nbuild-dir = ${tomlString(this.#options.sharedBuildDir)}\n`;
+    const text = `${OUR_CONFIGURATION}\n[build]\nbuild-dir = ${tomlString(this.#options.buildDirs[0] ?? '')}\n`;
     await writeIfChanged(path, text);
   }
 }

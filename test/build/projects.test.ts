@@ -52,7 +52,7 @@ async function openProjects(handlersDir: string): Promise<Projects> {
   return Projects.open({
     handlersDir,
     cratesDir: join(ROOT, 'crates'),
-    sharedBuildDir: join(TEST_BUILD_DIR, 'handlers'),
+    buildDirs: [join(TEST_BUILD_DIR, 'handlers')],
   });
 }
 
@@ -87,7 +87,7 @@ test('in a folder elsewhere the manifest names the SDK by its absolute path, in 
   // A copy of the repository's layout: the real one's handlers folder is not a test's to write in.
   const cratesDir = join(workshop.folder, 'crates');
   mkdirSync(cratesDir);
-  const inside = await Projects.open({ handlersDir: workshop.handlersDir, cratesDir, sharedBuildDir: TEST_BUILD_DIR });
+  const inside = await Projects.open({ handlersDir: workshop.handlersDir, cratesDir, buildDirs: [TEST_BUILD_DIR] });
   const documented = inside.describe({ endpointId: 'one', dependencies: {} }).manifest;
   assert.ok(documented.includes('{ path = "../../crates/rust-edge-gateway-sdk" }'));
 });
