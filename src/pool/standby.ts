@@ -148,12 +148,23 @@ export interface StandbyOptions extends ThreadOptions {
 /** A blank pool may be taken while an old one is about to come back, so standby is filled up only after so long. */
 const REFILL_AFTER_MS = 2_000;
 
+/**
+ * Pools kept beyond those asked for while swaps come in quick succession, when some drain, some bind and some are prepared:
+ * a thread that has to start makes a swap wait for 30 ms, and koffi leaves 35 KiB behind of each that ends.
+ */
+const SURPLUS_MAX = 8;
+/** What was not needed for so long is let go. */
+const SURPLUS_MS = 10_000;
+
 /** Blank, warm pools: a swap takes one and pays for loading a library, not for starting a thread. */
 export class Standby {
   readonly #options: StandbyOptions;
   readonly #pools: BlankPool[] = [];
   readonly #ending = new Set<Promise<void>>();
   #refill: NodeJS.Timeout | null = null;
+  #shed: NodeJS.Timeout | null = null;
+  /** Fewest pools there were since the surplus was looked at last: so many were not needed. */
+  #leastPools = 0;
   #closed = false;
 
   constructor(options: StandbyOptions) {
@@ -174,14 +185,18 @@ export class Standby {
     this.#pools.sort((a, b) => a.threads - b.threads);
     const fitting = this.#pools.findIndex(pool => pool.threads >= threads);
     const [pool] = this.#pools.splice(fitting === -1 ? this.#pools.length - 1 : fitting, 1);
+    this.#leastPools = Math.min(this.#leastPools, this.#pools.length);
     this.#refillAfter(REFILL_AFTER_MS);
     return pool ?? new BlankPool(this.#options, 0);
   }
 
   /** Takes back a pool whose serve tasks have ended. */
   release(pool: BlankPool): void {
-    if (this.#closed || pool.isBroken || this.#pools.length >= this.#options.poolsKept) return this.discard(pool);
+    const { poolsKept } = this.#options;
+    const most = poolsKept === 0 ? 0 : poolsKept + SURPLUS_MAX;
+    if (this.#closed || pool.isBroken || this.#pools.length >= most) return this.discard(pool);
     this.#pools.push(pool);
+    if (this.#pools.length > poolsKept) this.#shedLater();
   }
 
   /** Ends a pool that must not serve again. */
@@ -193,6 +208,7 @@ export class Standby {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#refill !== null) clearTimeout(this.#refill);
+    if (this.#shed !== null) clearTimeout(this.#shed);
     for (const pool of this.#pools.splice(0)) this.discard(pool);
     await Promise.race([Promise.all(this.#ending), sleep(END_TIMEOUT_MS, null, { ref: false })]);
   }
@@ -205,5 +221,17 @@ export class Standby {
       while (this.#pools.length < poolsKept) this.#pools.push(new BlankPool(this.#options, threadsPerPool));
     }, ms);
     this.#refill.unref();
+  }
+
+  #shedLater(): void {
+    if (this.#shed !== null) return;
+    this.#leastPools = this.#pools.length;
+    this.#shed = setTimeout(() => {
+      this.#shed = null;
+      const { poolsKept } = this.#options;
+      for (const pool of this.#pools.splice(0, Math.max(0, this.#leastPools - poolsKept))) this.discard(pool);
+      if (this.#pools.length > poolsKept) this.#shedLater();
+    }, SURPLUS_MS);
+    this.#shed.unref();
   }
 }

@@ -119,8 +119,7 @@ export class Deployment {
       return { ok: false, code: 'worker_failed', message: 'There is no generation to prepare.' };
     if (ahead && !this.#keeper.hasSlack)
       return { ok: false, code: 'no_threads', message: 'Half of THREADS_MAX is in use.' };
-    const generation =
-      this.#preparedAs(spec.serving, spec.id) ?? (await this.#replacePrepared(spec, spec.serving, ahead));
+    const generation = this.#preparedAs(spec.serving, spec.id) ?? this.#replacePrepared(spec, spec.serving, ahead);
     const endpoint = this.#ensure(spec.id);
     const failure = await generation.prepare(endpoint.serving?.images ?? 0, ahead);
     if (failure === null && generation.state === 'prepared') return { ok: true };
@@ -135,8 +134,9 @@ export class Deployment {
     return prepared?.artifactPath === artifactPath ? prepared : null;
   }
 
-  async #replacePrepared(spec: EndpointSpec, serving: GenerationSpec, ahead: boolean): Promise<Generation> {
-    await this.abandon(spec.id, serving.generation);
+  /** Without waiting for anything: of calls that came together, each has had its effect before the next one is looked at. */
+  #replacePrepared(spec: EndpointSpec, serving: GenerationSpec, ahead: boolean): Generation {
+    void this.abandon(spec.id, serving.generation);
     const endpoint = this.#ensure(spec.id);
     const generation = this.#newGeneration(endpoint, spec, serving, ahead);
     endpoint.prepared.set(generation.number, generation);

@@ -72,6 +72,22 @@ describe('a deploy', () => {
     assert.deepEqual(h.eventsOf('retired'), []);
   });
 
+  test('of one number that come together leave nothing of those that were abandoned', async () => {
+    const h = new Harness();
+    await h.start(spec('a', 1));
+    const other = spec('a', 2, { serving: { generation: 2, artifactPath: '/artifacts/other' } });
+    // As when the messages are read at once: none of them has waited for the one before.
+    const guess = h.deployment.prepare(spec('a', 2), true);
+    const abandoned = h.deployment.abandon('a', 2);
+    const wanted = h.deployment.prepare(other);
+    await abandoned;
+    assert.deepEqual([(await guess).ok, (await wanted).ok], [false, true]);
+    h.deployment.commit('a', other);
+    await settled();
+    const left = h.factory.pools.filter(pool => !pool.retired).map(pool => pool.spec.artifactPath);
+    assert.deepEqual(left, ['/artifacts/other']);
+  });
+
   test('abandoned while it is being bound fails', async () => {
     const h = new Harness();
     await h.start(spec('a', 1));
