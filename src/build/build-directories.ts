@@ -60,7 +60,10 @@ export class BuildDirectories {
   prime(path: string, work: () => Promise<void>): Promise<void> {
     const directory = this.#directories.find(one => one.path === path) ?? this.#first;
     return directory.run(async () => {
-      if (directory !== this.#first && !existsSync(path)) await this.#copy(this.#first.path, path);
+      if (directory !== this.#first && !existsSync(path)) {
+        // While nothing is built there, so that nothing half written is copied.
+        await this.#first.run(() => this.#copy(this.#first.path, path));
+      }
       await work();
       directory.isPrimed = true;
     });

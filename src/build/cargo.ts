@@ -1,8 +1,8 @@
 /** Runs cargo: offline when what is needed is on this machine, within a time limit, and never past the end of this process. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { AdminError } from '../errors.ts';
 import { CargoOutput } from './cargo-output.ts';
 import { runGroup, type GroupOptions, type GroupResult } from './process-group.ts';
@@ -62,11 +62,11 @@ export class Cargo {
   }
 
   /**
-   * Makes a build directory begin with what another one has compiled; where there is one by then, that is left. Times are
-   * kept to the nanosecond, for cargo goes by them. Cargo may be at work in `from`: it notes what it has compiled after it
-   * has, and what a copy lacks it compiles again.
+   * Makes a build directory begin with what another one has compiled, in which nothing is built meanwhile; where there is
+   * one by then, that is left. Times are kept to the nanosecond, for cargo goes by them.
    */
   async copyBuildDirectory(from: string, to: string): Promise<void> {
+    await this.#removeOldCopies(to);
     const unfinished = `${to}.${randomUUID()}`;
     try {
       const { environment } = await this.toolchain();
@@ -77,6 +77,17 @@ export class Cargo {
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
       if (!existsSync(to)) throw error;
+    }
+  }
+
+  /** Those that were not finished when their program ended. */
+  async #removeOldCopies(to: string): Promise<void> {
+    const names = await readdir(dirname(to));
+    for (const name of names.filter(name => name.startsWith(`${basename(to)}.`))) {
+      const path = join(dirname(to), name);
+      const copied = await stat(path).catch(() => null);
+      if (copied !== null && Date.now() - copied.ctimeMs > 2 * this.#timeoutMs)
+        await rm(path, { recursive: true, force: true });
     }
   }
 

@@ -59,7 +59,7 @@ interface Committed {
 interface Swap extends Committed {
   readonly serving: GenerationSpec;
   readonly loadMs: number;
-  /** Publishes the events of the commit point. */
+  /** Publishes the events of the commit point, if that has not been done. */
   readonly tell: () => void;
 }
 
@@ -153,8 +153,7 @@ export class Deployer {
     const serving: GenerationSpec = { generation, artifactPath: await this.#artifactPath(build) };
     await this.#prepare(routing.spec(journal.endpoint(id), serving));
     const loadMs = performance.now() - options.startedAt;
-    const { result, tell } = journal.heldTransaction(() => this.#commitPoint(id, generation, options));
-    return { serving, loadMs, tell, ...result };
+    return { serving, loadMs, tell() {}, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
   }
 
   async #artifactPath({ digest }: BuildRecord): Promise<string> {

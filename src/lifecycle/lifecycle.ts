@@ -124,6 +124,7 @@ export class Lifecycle {
   async compile(id: string): Promise<BuildRecord> {
     const build = await this.#builder.compile(id);
     this.#ahead.guess(build);
+    this.#pruning.changed(id);
     return build;
   }
 
@@ -183,7 +184,7 @@ export class Lifecycle {
 
   /** The next deploy may well be a rollback. Once this one is answered: it has taken long enough. */
   #afterDeploy(id: string, before: number | null): void {
-    this.#pruning.deployed(id);
+    this.#pruning.changed(id);
     if (before !== null) setImmediate(() => this.#guessRollback(id, before));
   }
 

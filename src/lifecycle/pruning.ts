@@ -2,6 +2,9 @@ import { LIMITS } from '../config.ts';
 import type { Compiler } from '../build/compiler.ts';
 import type { Store } from '../store/records.ts';
 
+/** Longer than a library is spared that may not be in the store yet. */
+const AGAIN_MS = 120_000;
+
 /**
  * Deletes builds that no rollback can reach any more, and artifacts that no build refers to: one run at a time, when the
  * answer to the call that asks for it has been given.
@@ -25,14 +28,19 @@ export class Pruning {
     this.#onError = options.onError;
   }
 
-  /** The endpoint has a new generation, and perhaps builds that are out of reach. */
-  deployed(id: string): void {
+  /** The endpoint has a new build or generation, and perhaps builds that are out of reach. */
+  changed(id: string): void {
     this.#endpoints.add(id);
     this.#start();
   }
 
-  /** Its builds are gone. */
+  /** An endpoint's builds are gone; a library of theirs that has just been made is spared at first. */
   deleted(): void {
+    this.#collect();
+    setTimeout(() => this.#collect(), AGAIN_MS).unref();
+  }
+
+  #collect(): void {
     this.#hasGarbage = true;
     this.#start();
   }

@@ -229,6 +229,7 @@ export class Standby {
     this.#shed = setTimeout(() => {
       this.#shed = null;
       const { poolsKept } = this.#options;
+      this.#pools.sort((a, b) => b.threads - a.threads);
       for (const pool of this.#pools.splice(0, Math.max(0, this.#leastPools - poolsKept))) this.discard(pool);
       if (this.#pools.length > poolsKept) this.#shedLater();
     }, SURPLUS_MS);

@@ -33,6 +33,11 @@ export class StuckCalls {
     this.#options = options;
   }
 
+  /** The limit is another one: calls that run have the one they began with, and are interrupted within the new one. */
+  limitChanged(): void {
+    this.#seen = new Map();
+  }
+
   look(): void {
     const { guard, workers, limitMs, onStuck } = this.#options;
     const seen = new Map<number, SeenCall>();

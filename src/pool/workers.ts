@@ -49,10 +49,15 @@ export class Workers {
     return this.#live;
   }
 
-  /** Workers with an image; one that had to be given up before it bound its first is none. */
+  /** Workers that are in a call which nothing can end. */
+  get lost(): number {
+    return this.#lost.size;
+  }
+
+  /** Workers with an image that is of use; one that had to be given up before it bound its first is none. */
   get bound(): number {
     let count = 0;
-    for (const link of this) if (link.slot !== null) count += 1;
+    for (const link of this) if (link.slot !== null && !this.#lost.has(link)) count += 1;
     return count;
   }
 
@@ -250,7 +255,9 @@ export class Workers {
    * was replaced when it was lost.
    */
   #replace(hadServed: boolean): void {
-    if (!this.#closing && hadServed && this.#pool !== null) void this.#startReplacement(this.#pool);
+    // Lost ones keep their places.
+    if (this.#closing || !hadServed || this.#live >= WORKERS_MAX) return;
+    if (this.#pool !== null) void this.#startReplacement(this.#pool);
   }
 
   async #startReplacement(pool: BlankPool): Promise<void> {

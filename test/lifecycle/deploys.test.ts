@@ -307,3 +307,13 @@ test('after deploys, artifacts that no rollback reaches are let go', async () =>
   const reachable = Array.from({ length: 10 }, (_, index) => `code ${index + 3}`).toSorted();
   await eventually('the others are gone', () => isDeepStrictEqual([...plane.compiler.kept].toSorted(), reachable));
 });
+
+test('builds that were never deployed are let go once there is a newer one', async () => {
+  await using plane = await ControlPlane.open();
+  await plane.create('a');
+  for (const code of ['one', 'two', 'three']) {
+    await plane.lifecycle.change('a', { code });
+    await plane.lifecycle.compile('a');
+  }
+  await eventually('the last is left', () => isDeepStrictEqual([...plane.compiler.kept], ['three']));
+});

@@ -200,9 +200,10 @@ describe('a call that nothing can end', () => {
     assert.deepEqual(events.suspicions, ['a call cannot be ended']);
     pool.setLimits(LIMITS_FOR_TESTS);
     assert.equal(await text(ask(pool, '')), '200 heard');
-    assert.deepEqual([pool.figures().images, pool.figures().inFlight], [2, 0]);
+    const { threads, images, inFlight } = pool.figures();
+    assert.deepEqual([threads, images, inFlight], [2, 1, 0]);
     await release();
-    await eventually('it has come back, and ended', () => pool.figures().images === 1);
+    await eventually('it has come back, and ended', () => pool.figures().threads === 1);
     const answers = await Promise.all(Array.from({ length: 300 }, () => text(ask(pool, ''))));
     assert.deepEqual(new Set(answers), new Set(['200 heard']));
     assert.deepEqual(await pool.retire(1_000), { outcome: 'drained', stillMapped: true });
