@@ -1,23 +1,24 @@
 import { existsSync } from 'node:fs';
+import PQueue from 'p-queue';
 
 /** Runs builds one after the other, as cargo would: it locks a build directory for as long as it builds there. */
 class BuildDirectory {
   readonly path: string;
-  /** Builds that run or wait here. */
-  load = 0;
   /** What all endpoints share is compiled in it. */
   isPrimed = false;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #builds = new PQueue({ concurrency: 1 });
 
   constructor(path: string) {
     this.path = path;
   }
 
+  /** Builds that run or wait here. */
+  get load(): number {
+    return this.#builds.size + this.#builds.pending;
+  }
+
   run<T>(work: () => Promise<T>): Promise<T> {
-    this.load += 1;
-    const result = this.#last.then(work).finally(() => (this.load -= 1));
-    this.#last = result.catch(() => null);
-    return result;
+    return this.#builds.add(work);
   }
 }
 

@@ -57,10 +57,10 @@ function handlersFor(
       const createPools = (options: PoolFactoryOptions): PoolFactory =>
         createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR, compileCacheDir });
       plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools });
-      const started = await plane.current.start(request);
+      const answer = await plane.current.start(request);
       // Node does so only when a process ends by itself, and this one may be killed.
       flushCompileCache();
-      return started;
+      return answer;
     },
     guard: request => started().guard(request),
     accept: request => started().accept(request),

@@ -77,11 +77,8 @@ export class Dispatch {
 
   /** The worker has taken the frame, and keeps the request. */
   start(request: PoolRequest, worker: number): void {
-    if (request.stage !== 'posted') return;
-    this.#freeSlot(request);
-    request.stage = 'started';
-    request.worker = worker;
-    this.#startedCount += 1;
+    if (request.stage === 'posted') this.#ring.release(request.slot);
+    this.strand(request, worker);
   }
 
   /** As `start`, for a worker that is lost: it may read the frame at any time, so nothing else ever comes into the slot. */

@@ -1,11 +1,9 @@
 import { TIMER_MAX_MS } from '../protocol/clock.ts';
 import type { MainGuard } from './guard.ts';
+import { runningCalls, type RunningCall } from './running-calls.ts';
 import type { WorkerLink } from './worker-link.ts';
 
-interface RunningCall {
-  readonly slot: number;
-  /** One call's for ever: what has ended meanwhile, and whoever has the slot by then, is left alone. */
-  readonly call: bigint;
+interface LateCall extends Omit<RunningCall, 'link'> {
   dueMs: number;
 }
 
@@ -16,7 +14,7 @@ interface RunningCall {
 export class LateCalls {
   readonly #guard: MainGuard;
   readonly #now: () => number;
-  #calls: RunningCall[] = [];
+  #calls: LateCall[] = [];
   #timer: NodeJS.Timeout | null = null;
 
   constructor(guard: MainGuard, now: () => number) {
@@ -37,10 +35,8 @@ export class LateCalls {
   }
 
   #note(workers: Iterable<WorkerLink>, dueMs: number): void {
-    for (const { slot } of workers) {
-      const call = slot === null ? 0n : this.#guard.running(slot);
-      if (slot === null || call === 0n || this.#calls.some(one => one.slot === slot && one.call === call)) continue;
-      this.#calls.push({ slot, call, dueMs });
+    for (const { slot, call } of runningCalls(workers, this.#guard)) {
+      if (!this.#calls.some(one => one.slot === slot && one.call === call)) this.#calls.push({ slot, call, dueMs });
     }
   }
 

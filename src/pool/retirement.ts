@@ -1,5 +1,6 @@
 import type { MainGuard } from './guard.ts';
 import type { Requests } from './requests.ts';
+import { runningCalls } from './running-calls.ts';
 import type { WorkerLink } from './worker-link.ts';
 import type { Workers } from './workers.ts';
 
@@ -38,10 +39,8 @@ export async function stopWorkers(workers: Workers, guard: MainGuard, forced: bo
 function interruptBurningCalls(workers: Workers, guard: MainGuard): NodeJS.Timeout {
   const lastCalls = new Map<WorkerLink, bigint>();
   return setInterval(() => {
-    for (const link of workers) {
-      if (link.slot === null) continue;
-      const call = guard.running(link.slot);
-      if (call !== 0n && lastCalls.get(link) === call) guard.interrupt(link.slot, call);
+    for (const { link, slot, call } of runningCalls(workers, guard)) {
+      if (lastCalls.get(link) === call) guard.interrupt(slot, call);
       lastCalls.set(link, call);
     }
   }, LOOK_INTERVAL_MS);

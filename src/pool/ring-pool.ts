@@ -90,7 +90,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     this.#scaler = new Scaler(() => this.#load(), {
       look: () => doorbell.attend(this),
       grow: () => this.#grow(),
-      shrink: () => this.shrinkTo(this.#workers.live - this.#workers.lost - 1),
+      shrink: () => this.shrinkTo(this.#workers.usable - 1),
     });
   }
 
@@ -230,7 +230,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
 
   #onWorkersLeft(): void {
     // A wake-up that the worker was given may have been meant for a request that is still in the ring.
-    if (this.#workers.live > this.#workers.lost) return this.#options.doorbell.attend(this);
+    if (this.#workers.usable > 0) return this.#options.doorbell.attend(this);
     this.#requests.dispatch.isOpen = false;
     if (this.#retired === null) this.#state = 'dead';
     this.#requests.failAll('endpoint_not_loaded');

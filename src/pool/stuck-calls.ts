@@ -1,4 +1,5 @@
 import type { MainGuard } from './guard.ts';
+import { runningCalls } from './running-calls.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 const LOOK_INTERVAL_MS = 2_000;
@@ -41,10 +42,7 @@ export class StuckCalls {
   look(): void {
     const { guard, workers, limitMs, onStuck } = this.#options;
     const seen = new Map<number, SeenCall>();
-    for (const link of workers) {
-      const { slot } = link;
-      const call = slot === null ? 0n : guard.running(slot);
-      if (slot === null || call === 0n) continue;
+    for (const { link, slot, call } of runningCalls(workers, guard)) {
       const before = this.#seen.get(slot);
       const looks = before?.call === call ? before.looks + 1 : 0;
       seen.set(slot, { call, looks });

@@ -49,9 +49,9 @@ export class Workers {
     return this.#live;
   }
 
-  /** Workers that are in a call which nothing can end. */
-  get lost(): number {
-    return this.#lost.size;
+  /** Workers that have not ended, and are not lost in a call that nothing can end. */
+  get usable(): number {
+    return this.#live - this.#lost.size;
   }
 
   /** Workers with an image that is of use; one that had to be given up before it bound its first is none. */
@@ -173,12 +173,12 @@ export class Workers {
     stop(link);
     this.keepsImage('a call cannot be ended');
     this.#options.onLost(link);
-    this.#replace(true);
+    this.#replace();
     this.#lookForEnd();
   }
 
   #lookForEnd(): void {
-    if (this.#closing && this.live === this.#lost.size) this.#ended.resolve();
+    if (this.#closing && this.usable === 0) this.#ended.resolve();
   }
 
   /** Tasks that no thread will take end with their pool; where there is one, it takes them when it is free. */
@@ -232,31 +232,23 @@ export class Workers {
   }
 
   #onTaskEnd(link: WorkerLink, result: ServeResult): void {
-    const hadServed = link.slot !== null && !this.#lost.has(link);
-    this.#remove(link, result.kind === 'crashed' ? result.message : 'the worker was stopped');
+    const isMissed = this.#remove(link, result.kind === 'crashed' ? result.message : 'the worker was stopped');
     if (result.kind !== 'crashed') return this.#trimAfterShrink();
     this.#options.events.suspect(`a worker failed: ${result.message}`);
-    this.#replace(hadServed);
+    if (isMissed) this.#replace();
   }
 
   #onThreadDeath(link: WorkerLink, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    const wasLost = this.#lost.has(link);
     this.#threadDied = true;
-    this.#remove(link, message);
-    // Only now: that its first image is bound may have been the last that it said.
-    const hadImage = link.slot !== null;
-    if (hadImage) this.keepsImage(`a worker thread ended with an image bound: ${message}`);
-    this.#replace(hadImage && !wasLost);
+    const isMissed = this.#remove(link, message);
+    if (link.slot !== null) this.keepsImage(`a worker thread ended with an image bound: ${message}`);
+    if (isMissed) this.#replace();
   }
 
-  /**
-   * Only a worker that had bound its image is replaced: one that dies while binding would do so again and again. A lost one
-   * was replaced when it was lost.
-   */
-  #replace(hadServed: boolean): void {
+  #replace(): void {
     // Lost ones keep their places.
-    if (this.#closing || !hadServed || this.#live >= WORKERS_MAX) return;
+    if (this.#closing || this.#live >= WORKERS_MAX) return;
     if (this.#pool !== null) void this.#startReplacement(this.#pool);
   }
 
@@ -266,15 +258,21 @@ export class Workers {
     else this.#options.events.bindFailed(failure);
   }
 
-  #remove(link: WorkerLink, reason: string): void {
+  /**
+   * @returns whether another one should take its place. One that dies while binding would do so again and again, and a lost
+   * one was replaced when it was lost.
+   */
+  #remove(link: WorkerLink, reason: string): boolean {
+    // That its first image is bound may have been the last that it said.
     link.end();
     this.#options.memory.returnReplyRing(link.replies.memory);
     this.#links[link.index] = null;
     this.#live -= 1;
     link.firstBind.resolve({ code: 'worker_failed', message: reason });
     this.#options.onEnded(link);
-    this.#lost.delete(link);
+    const wasLost = this.#lost.delete(link);
     this.#lookForEnd();
+    return link.slot !== null && !wasLost;
   }
 
   #trimAfterShrink(): void {
