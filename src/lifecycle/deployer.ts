@@ -128,7 +128,8 @@ export class Deployer {
     const generation = journal.store.nextGeneration(id);
     try {
       const known = knownPath === null ? null : { generation, artifactPath: knownPath };
-      return this.#commitPrepared(id, build, known, options) ?? (await this.#prepareAndCommit(id, build, options));
+      const committed = this.#commitPrepared(id, build, known, options);
+      return committed ?? (await this.#prepareAndCommit(id, build, knownPath, options));
     } catch (error) {
       await this.#giveUp(id, generation, error);
       throw error;
@@ -147,10 +148,10 @@ export class Deployer {
     return { serving, loadMs, tell, ...result };
   }
 
-  async #prepareAndCommit(id: string, build: BuildRecord, options: SwapOptions): Promise<Swap> {
+  async #prepareAndCommit(id: string, build: BuildRecord, path: string | null, options: SwapOptions): Promise<Swap> {
     const { journal, routing } = this.#parts;
     const { generation } = journal.addGeneration(id, build.id, options.cause);
-    const serving: GenerationSpec = { generation, artifactPath: await this.#artifactPath(build) };
+    const serving: GenerationSpec = { generation, artifactPath: path ?? (await this.#artifactPath(build)) };
     await this.#prepare(routing.spec(journal.endpoint(id), serving));
     const loadMs = performance.now() - options.startedAt;
     return { serving, loadMs, tell() {}, ...journal.transaction(() => this.#commitPoint(id, generation, options)) };
