@@ -1,18 +1,20 @@
 /** A warm spare takes over from a gateway process that is killed, or that asks to be replaced. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { answering } from '../support/code.ts';
 import { eventually } from '../support/eventually.ts';
 import { mappedImages, RunningGateway } from '../support/gateway.ts';
 import { freeze, settled } from '../support/places.ts';
+import { ROOT } from '../support/source-tree.ts';
 
 /**
- * Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends, `?op=stuck`
- * neither, and holds every signal off; `?op=keep` has its image stay mapped.
+ * Answers with the process it runs in, after `?ms=`; `?op=suspect` faults in libc, `?op=loop` never ends, `?op=keep` has
+ * its image stay mapped.
  */
 const TELLTALE = `use rust_edge_gateway_sdk::prelude::*;
 use std::time::Duration;
@@ -36,23 +38,13 @@ pub async fn handle(ctx: &Context, req: Request) -> Response {
             let dlopen: extern "C" fn(*const libc::c_char, i32) -> *mut libc::c_void = std::mem::transmute(found);
             dlopen(own.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
         },
-        Some("stuck") => {
-            let everything = u64::MAX;
-            // rt_sigprocmask(SIG_BLOCK), which the gateway would see if libc were asked.
-            unsafe {
-                std::arch::asm!("syscall", inlateout("rax") 14 => _, in("rdi") 0, in("rsi") &everything,
-                    in("rdx") 0, in("r10") 8, lateout("rcx") _, lateout("r11") _);
-            }
-            loop {
-                std::hint::black_box(ctx);
-            }
-        }
         _ => {}
     }
     ctx.sleep(Duration::from_millis(req.query_param_as("ms").unwrap_or(0))).await;
     Response::text(200, std::process::id().to_string())
 }
 `;
+const DEAF = readFileSync(join(ROOT, 'test/fixtures/deaf.rs'), 'utf8');
 const telltale = { code: TELLTALE, dependencies: { libc: '0.2' }, threads: 1 };
 
 /** Asks over a connection of its own. */
@@ -130,11 +122,11 @@ test('an image that would not unmap: its process is replaced, after the swap as 
 
 test('a call that nothing can end: its client gets its 504, and the process is replaced, stuck thread and all', async () => {
   await using gateway = await RunningGateway.start();
-  await gateway.deploy('telltale', { ...telltale, timeout_ms: 100 });
-  await gateway.deploy('other', telltale);
+  await gateway.deploy('deaf', { code: DEAF, timeout_ms: 100 });
+  await gateway.deploy('telltale', telltale);
   const { serving, spare } = await settled(gateway);
-  assert.match(await ask(gateway, '/telltale?op=stuck'), /handler_timeout/);
-  assert.equal(await ask(gateway, '/other'), String(serving));
+  assert.match(await ask(gateway, `/deaf?until=${join(gateway.folder, 'never')}`), /handler_timeout/);
+  assert.equal(await ask(gateway, '/telltale'), String(serving));
   await eventually('the spare serves', async () => (await ask(gateway, '/telltale')) === String(spare), 30_000);
   await eventually('the old process has ended', () => !existsSync(`/proc/${serving}`), 30_000);
   assert.match(await gateway.metrics(), /process_restarts_total\{reason="suspect"\} 1\n/);

@@ -5,6 +5,10 @@ import { AdminError } from '../../src/errors.ts';
 import { ControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
+const refuse = (): never => {
+  throw new AdminError('storage_failed');
+};
+
 test('a report that cannot be written, because the disk is full, is written as soon as it can be', async () => {
   await using plane = await ControlPlane.open();
   await plane.create('a');
@@ -14,9 +18,7 @@ test('a report that cannot be written, because the disk is full, is written as s
   await plane.deploy('a', 'two');
   const { store } = plane;
   const transaction = store.transaction.bind(store);
-  store.transaction = () => {
-    throw new AdminError('storage_failed');
-  };
+  store.transaction = refuse;
   plane.dataPlane.retire('a', 1, { requests: 3 });
   assert.equal(plane.state('a'), 'draining');
   assert.ok(plane.seen.some(({ type }) => type === 'failure'));
@@ -33,9 +35,7 @@ test('a deploy that fails because the disk is full leaves its generation failed,
   const { store } = plane;
   const transaction = store.transaction.bind(store);
   plane.dataPlane.beforePrepare = async () => {
-    store.transaction = () => {
-      throw new AdminError('storage_failed');
-    };
+    store.transaction = refuse;
   };
   await assert.rejects(plane.lifecycle.deploy('a'), { code: 'storage_failed' });
   assert.deepEqual(plane.generations('a'), ['serving', 'loading']);
@@ -55,9 +55,7 @@ test('a deploy of what is prepared ahead that fails because the disk is full lea
   await plane.lifecycle.compile('a');
   await eventually('it is prepared', () => dataPlane.preparedAhead !== null);
   const transaction = store.transaction.bind(store);
-  store.transaction = () => {
-    throw new AdminError('storage_failed');
-  };
+  store.transaction = refuse;
   await assert.rejects(plane.lifecycle.deploy('a'), { code: 'storage_failed' });
   assert.equal(dataPlane.calls.at(-1), 'abandon a 2');
   store.transaction = transaction;
@@ -77,9 +75,7 @@ test('a disk that is full once the new generation serves fails no deploy, and wh
   const changeEndpoint = store.changeEndpoint.bind(store);
   const commit = dataPlane.commit.bind(dataPlane);
   dataPlane.commit = async (id, endpoint) => {
-    store.changeEndpoint = () => {
-      throw new AdminError('storage_failed');
-    };
+    store.changeEndpoint = refuse;
     return commit(id, endpoint);
   };
   dataPlane.retiresAtOnce = false;
@@ -126,9 +122,7 @@ test('an endpoint that cannot be deleted, because the disk is full, keeps its ro
   await plane.create('a');
   const { store } = plane;
   const deleteEndpoint = store.deleteEndpoint.bind(store);
-  store.deleteEndpoint = () => {
-    throw new AdminError('storage_failed');
-  };
+  store.deleteEndpoint = refuse;
   await assert.rejects(plane.lifecycle.remove('a'), { code: 'storage_failed' });
   assert.equal(plane.dataPlane.routed.get('a')?.route.path, '/a');
   store.deleteEndpoint = deleteEndpoint;

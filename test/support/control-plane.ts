@@ -14,6 +14,8 @@ import { ABI_VERSION } from '../../src/protocol/guard.ts';
 import type { BuildRecord, LastError, NewEndpoint, Store } from '../../src/store/records.ts';
 import { openStore } from '../../src/store/sqlite-store.ts';
 
+const named = ({ id, serving }: EndpointSpec): string => `${id} ${serving?.generation} ${serving?.artifactPath}`;
+
 /** Two gateway processes that do at once what they are told, unless a test says otherwise. */
 export class FakeDataPlane implements DataPlane {
   readonly calls: string[] = [];
@@ -47,14 +49,13 @@ export class FakeDataPlane implements DataPlane {
     this.calls.push(`prepare${ahead ? ' ahead' : ''} ${endpoint.id} ${endpoint.serving?.generation}`);
     await this.beforePrepare(endpoint, ahead);
     const outcome = this.prepareOutcomes.shift() ?? { ok: true };
-    const { id, serving } = endpoint;
-    if (ahead && outcome.ok) this.preparedAhead = `${id} ${serving?.generation} ${serving?.artifactPath}`;
+    if (ahead && outcome.ok) this.preparedAhead = named(endpoint);
     return outcome;
   }
 
   /** As far as is known: a generation that was prepared ahead may have given way all the same. */
-  hasPrepared({ id, serving }: EndpointSpec): boolean {
-    return this.preparedAhead === `${id} ${serving?.generation} ${serving?.artifactPath}`;
+  hasPrepared(endpoint: EndpointSpec): boolean {
+    return this.preparedAhead === named(endpoint);
   }
 
   async abandon(endpoint: string, generation: number): Promise<void> {
