@@ -2,11 +2,17 @@
 import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import type { ServeResult, ServeTask, WarmTask, WorkerTask } from '../src/protocol/worker.ts';
+import { collectGarbage } from './garbage.ts';
 import { threadGuard } from './guard.ts';
 import { ServeLoop } from './serve-loop.ts';
 
 export default async function handle(task: WorkerTask): Promise<ServeResult | null> {
-  if (task.kind === 'serve') return serve(task);
+  if (task.kind === 'serve') {
+    const result = await serve(task);
+    // When Piscina has told the main thread of it.
+    setImmediate(collectGarbage);
+    return result;
+  }
   if (task.kind === 'end') process.exit(0);
   await threadGuard();
   // Once all its modules are loaded; what is in the cache already costs nothing.

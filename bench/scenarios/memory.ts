@@ -12,10 +12,13 @@ import type { Amounts, Readings, Scenario } from './scenario.ts';
 const HELLO = { path: '/hello' };
 /** Nothing is asked for so long before memory is read. */
 const REST_MS = 5_000;
+/** Both more than there are threads: what starting as many of these as there may be leaves behind is not the endpoints'. */
 const MANY = 1_000;
-const FEW = 10;
+const FEW = 100;
+/** V8 keeps the memory of threads that ended for some seconds. */
+const THREADS_GONE_MS = 20_000;
 
-const rest = (): Promise<void> => new Promise(resolve => setTimeout(resolve, REST_MS));
+const rest = (ms = REST_MS): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /** The supervisor and one gateway process, with the example `hello` alone, started anew after it was compiled. */
 async function withHello(): Promise<Readings> {
@@ -43,7 +46,7 @@ async function asleepMb(many: number): Promise<number> {
       async () => Number((await server.gateway.must('GET', '/stats'))['libraries_mapped']) === 0,
       120_000,
     );
-    await rest();
+    await rest(THREADS_GONE_MS);
     return memoryMb(server.pids());
   } finally {
     await server.stop();

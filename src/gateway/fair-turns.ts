@@ -7,6 +7,8 @@ interface Line {
   /** Actions run in this turn. */
   count: number;
   readonly waiting: Action[];
+  /** It is among the active ones. */
+  isActive: boolean;
 }
 
 /**
@@ -18,7 +20,10 @@ interface Line {
  * than this one has answered.
  */
 export class FairTurns<Key extends object> {
-  readonly #lines = new Map<Key, Line>();
+  /** Kept as long as their keys: a Map from which they come and go is dear (see pool/requests/request-table.ts). */
+  readonly #lines = new WeakMap<Key, Line>();
+  /** Lines of which something ran in this turn, or waits. */
+  #active: Line[] = [];
   /** Keys with actions that wait, in the order in which they get their turn. */
   readonly #waiting = new Set<Key>();
   readonly #competition = new Competition<Key>();
@@ -34,6 +39,7 @@ export class FairTurns<Key extends object> {
   run(key: Key, nowMs: number, action: Action): void {
     this.#competition.see(key);
     const line = this.#lineOf(key);
+    this.#activate(line);
     this.#schedule();
     const isFull = line.count >= TURN_SHARE && this.#competition.isOn(nowMs);
     if (line.waiting.length > 0 || isFull) {
@@ -48,9 +54,15 @@ export class FairTurns<Key extends object> {
   #lineOf(key: Key): Line {
     const known = this.#lines.get(key);
     if (known !== undefined) return known;
-    const line: Line = { count: 0, waiting: [] };
+    const line: Line = { count: 0, waiting: [], isActive: false };
     this.#lines.set(key, line);
     return line;
+  }
+
+  #activate(line: Line): void {
+    if (line.isActive) return;
+    line.isActive = true;
+    this.#active.push(line);
   }
 
   #schedule(): void {
@@ -61,13 +73,14 @@ export class FairTurns<Key extends object> {
 
   readonly #onTurn = (): void => {
     this.#isScheduled = false;
-    for (const [key, line] of this.#lines) {
-      if (line.waiting.length === 0) this.#lines.delete(key);
-      else line.count = 0;
+    for (const line of this.#active) {
+      line.count = 0;
+      line.isActive = line.waiting.length > 0;
     }
+    this.#active = this.#active.filter(line => line.isActive);
     for (let left = TURN_SHARE; left > 0; left -= 1) this.#runNext();
     // Also to begin the lines that are left anew.
-    if (this.#lines.size > 0) this.#schedule();
+    if (this.#active.length > 0) this.#schedule();
   };
 
   #runNext(): void {

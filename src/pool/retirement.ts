@@ -1,5 +1,5 @@
 import type { MainGuard } from './guard.ts';
-import type { Requests } from './requests.ts';
+import type { Requests } from './requests/requests.ts';
 import { runningCalls } from './running-calls.ts';
 import type { WorkerLink } from './worker-link.ts';
 import type { Workers } from './workers.ts';

@@ -15,10 +15,10 @@ import type {
   PoolState,
   RetireOutcome,
 } from './handler-pool.ts';
-import type { Settle } from './in-flight.ts';
+import type { Settle } from './requests/pool-request.ts';
 import { LateCalls } from './late-calls.ts';
 import { RequestRing } from './ring/request-ring.ts';
-import { Requests } from './requests.ts';
+import { Requests } from './requests/requests.ts';
 import { emptyWithin, stopWorkers } from './retirement.ts';
 import type { RingMemory } from './ring/ring-memory.ts';
 import { Scaler } from './scaler.ts';

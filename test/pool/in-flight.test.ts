@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { InFlight, type PoolRequest } from '../../src/pool/in-flight.ts';
+import { InFlight } from '../../src/pool/requests/in-flight.ts';
+import { PoolRequest } from '../../src/pool/requests/pool-request.ts';
+import { RequestTable } from '../../src/pool/requests/request-table.ts';
 import { partsOf } from './harness.ts';
 
 function withClock(use: (inFlight: InFlight, expired: PoolRequest[], admit: () => PoolRequest) => void): void {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   try {
     const expired: PoolRequest[] = [];
-    const inFlight: InFlight = new InFlight(Date.now, request => expired.push(request));
+    const inFlight = new InFlight(Date.now, request => {
+      request.fail('handler_timeout');
+      expired.push(request);
+    });
     const admit = (): PoolRequest =>
       inFlight.admit(
         partsOf(''),
@@ -37,7 +42,7 @@ describe('deadlines', () => {
 
   it('do not expire for requests that are settled or gone', () =>
     withClock((inFlight, expired, admit) => {
-      inFlight.settled(admit());
+      admit().fail('handler_crashed');
       inFlight.end(admit());
       const third = admit();
       mock.timers.tick(100);
@@ -83,4 +88,59 @@ describe('a request', () => {
     assert.deepEqual(drops, ['clientGone']);
     inFlight.close();
   });
+});
+
+describe('the request table', () => {
+  const withTable = (use: (table: RequestTable, admit: () => PoolRequest) => void): void => {
+    const table = new RequestTable();
+    const nothing = (): void => {};
+    use(table, () => {
+      const request = new PoolRequest(partsOf(''), table.nextNumber(), 0, 0, nothing, nothing);
+      table.add(request);
+      return request;
+    });
+  };
+
+  it('finds each of many by its number, and none that has left', () =>
+    withTable((table, admit) => {
+      const requests = Array.from({ length: 1_000 }, admit);
+      for (const request of requests) assert.equal(table.get(request.number), request);
+      assert.deepEqual(new Set(table), new Set(requests));
+      for (const request of requests.slice(0, 600)) table.delete(request);
+      assert.equal(table.size, 400);
+      assert.deepEqual(
+        requests.map(({ number }) => table.get(number)),
+        requests.map((request, index) => (index < 600 ? undefined : request)),
+      );
+      assert.deepEqual(new Set(table), new Set(requests.slice(600)));
+    }));
+
+  it('gives no number whose place is taken, however often the others come and go', () =>
+    withTable((table, admit) => {
+      const staying = Array.from({ length: 20 }, admit);
+      for (let count = 0; count < 10_000; count += 1) {
+        const request = admit();
+        assert.equal(table.get(request.number), request);
+        table.delete(request);
+        assert.equal(table.get(request.number), undefined);
+      }
+      for (const request of staying) assert.equal(table.get(request.number), request);
+      assert.equal(table.size, 20);
+    }));
+
+  it('can lose and gain requests while it is gone through', () =>
+    withTable((table, admit) => {
+      const requests = Array.from({ length: 40 }, admit);
+      const seen: PoolRequest[] = [];
+      for (const request of table) {
+        if (seen.length === 0) Array.from({ length: 100 }, admit);
+        seen.push(request);
+        for (const other of requests) table.delete(other);
+      }
+      assert.deepEqual(
+        seen.filter(request => requests.includes(request)),
+        requests.slice(0, 1),
+      );
+      assert.equal(table.size, 100);
+    }));
 });

@@ -76,7 +76,7 @@ function removeOutdated(prefix: string, current: string): void {
  * fresh process, and compiling a thousand endpoints takes longer than all that is measured with them.
  */
 async function preparedFolder(site: Site): Promise<string> {
-  const program = await sourceDigest(ROOT, ['crates', 'src']);
+  const program = await sourceDigest(ROOT, ['crates', 'src/build', 'src/store']);
   const digest = createHash('sha256').update(program).update(JSON.stringify(ENDPOINTS)).digest('hex');
   const name = `${site.many}-${digest.slice(0, 16)}`;
   removeOutdated(`${site.many}-`, name);

@@ -16,7 +16,11 @@ const GOODBYE_MS = 200;
 export class Connection {
   readonly #socket: Socket;
   readonly #clock: Clock;
-  readonly #open = new Set<Exchange>();
+  /**
+   * In the order of their requests; an array, though each is added and removed, for the reason given in
+   * pool/requests/request-table.ts.
+   */
+  readonly #open: Exchange[] = [];
   readonly #sending = new SendWatch();
   #latest: Exchange | null = null;
   #refused = false;
@@ -31,7 +35,7 @@ export class Connection {
 
   /** There are requests that no generation has yet. */
   get pending(): boolean {
-    return [...this.#open].some(exchange => exchange.pending);
+    return this.#open.some(exchange => exchange.pending);
   }
 
   /** The client has begun a request and not sent all of it, whether that was answered or not. */
@@ -45,7 +49,7 @@ export class Connection {
   }
 
   add(exchange: Exchange): void {
-    this.#open.add(exchange);
+    this.#open.push(exchange);
     this.#latest = exchange;
     this.#idleSinceMs = null;
   }
@@ -56,12 +60,14 @@ export class Connection {
   }
 
   remove(exchange: Exchange): void {
-    this.#open.delete(exchange);
+    const index = this.#open.indexOf(exchange);
+    if (index === this.#open.length - 1) this.#open.pop();
+    else if (index !== -1) this.#open.splice(index, 1);
   }
 
   /** The client is gone. */
   closed(): void {
-    for (const exchange of this.#open) exchange.abandon();
+    for (const exchange of [...this.#open]) exchange.abandon();
   }
 
   /** The gateway closes the connection for this reason. false: it does so for another one already. */
@@ -91,7 +97,7 @@ export class Connection {
   refuse(code: PublicErrorCode): boolean {
     if (this.#refused) return false;
     this.#refused = true;
-    const last = [...this.#open].at(-1);
+    const last = this.#open.at(-1);
     if (last?.receiving === true) {
       last.breakOff(code);
       return false;
@@ -121,7 +127,7 @@ export class Connection {
 
   /** No request is open, and the last reply, which goes out behind all others, was handed to the system. */
   get #idle(): boolean {
-    return this.#open.size === 0 && (this.#latest === null || this.#latest.isSent);
+    return this.#open.length === 0 && (this.#latest === null || this.#latest.isSent);
   }
 
   destroy(): void {

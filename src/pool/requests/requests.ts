@@ -1,12 +1,13 @@
-import { monotonicNowMs } from '../protocol/clock.ts';
-import { RECORD, RECORD_HEADER_BYTES, readReply, type CancelReason, type RequestParts } from '../protocol/frame.ts';
-import { LOST_CODES, POOL_RECORD } from '../protocol/ring.ts';
+import { monotonicNowMs } from '../../protocol/clock.ts';
+import { RECORD, RECORD_HEADER_BYTES, readReply, type CancelReason, type RequestParts } from '../../protocol/frame.ts';
+import { LOST_CODES, POOL_RECORD } from '../../protocol/ring.ts';
 import { Dispatch } from './dispatch.ts';
-import type { Failure, Outcome, PoolEvents } from './handler-pool.ts';
-import { InFlight, type PoolRequest, type Settle } from './in-flight.ts';
-import { panicFault } from './panic.ts';
-import { standaloneFrame, type RequestRing } from './ring/request-ring.ts';
-import type { WorkerLink } from './worker-link.ts';
+import type { Failure, Outcome, PoolEvents } from '../handler-pool.ts';
+import { InFlight } from './in-flight.ts';
+import { panicFault } from '../panic.ts';
+import type { PoolRequest, Settle } from './pool-request.ts';
+import { standaloneFrame, type RequestRing } from '../ring/request-ring.ts';
+import type { WorkerLink } from '../worker-link.ts';
 
 export interface RequestsOptions {
   readonly ring: RequestRing;
@@ -121,7 +122,6 @@ export class Requests {
     const cancels = new Map<WorkerLink, number[]>();
     for (const request of this.#inFlight.all()) {
       request.settle(failure(code));
-      this.#inFlight.settled(request);
       const link = this.#detach(request);
       if (link === null) continue;
       const requests = cancels.get(link);
@@ -173,7 +173,6 @@ export class Requests {
 
   /** The request's outcome is given, or not wanted any more: what is left is to get it out of the pool. */
   readonly #drop = (request: PoolRequest, reason: CancelReason): void => {
-    this.#inFlight.settled(request);
     this.#detach(request)?.post({ kind: 'cancel', requests: [request.number], reason });
   };
 

@@ -1,12 +1,13 @@
-import { OWNER } from '../protocol/ring.ts';
-import type { PoolRequest } from './in-flight.ts';
-import type { RequestRing } from './ring/request-ring.ts';
+import { OWNER } from '../../protocol/ring.ts';
+import type { PoolRequest } from './pool-request.ts';
+import { RequestQueue } from './request-queue.ts';
+import type { RequestRing } from '../ring/request-ring.ts';
 
-/** Moves requests between the queue, the ring and the workers. The picture of a request's stages is in in-flight.ts. */
+/** Moves requests between the queue, the ring and the workers. The picture of a request's stages is in pool-request.ts. */
 export class Dispatch {
   readonly #ring: RequestRing;
   /** Requests that wait for room in the ring, or for an image, in order. */
-  readonly #queue = new Set<PoolRequest>();
+  readonly #queue = new RequestQueue();
   /** Requests in the ring, by slot. */
   readonly #posted: (PoolRequest | null)[] = [];
   #postedCount = 0;
@@ -67,8 +68,7 @@ export class Dispatch {
   /** Posts what can be posted by now. True: something was. */
   pump(): boolean {
     if (this.#queue.size === 0 || !this.#canPost) return false;
-    for (const request of this.#queue) {
-      if (!this.#canPost) break;
+    for (let request = this.#queue.first; request !== null && this.#canPost; request = this.#queue.first) {
       this.#queue.delete(request);
       this.#post(request);
     }
