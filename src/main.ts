@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readCommand } from './config.ts';
 import { StartupError } from './errors.ts';
+import { goFirst } from './protocol/niceness.ts';
 import { requirePlatform } from './supervisor/platform.ts';
 
 /** How the supervisor starts gateway processes; not for people. */
@@ -37,6 +38,7 @@ async function runSupervisor(argv: readonly string[]): Promise<void> {
     return;
   }
   requirePlatform();
+  goFirst();
   const { startSupervisor } = await import('./supervisor/supervisor.ts');
   const { settings, unknownVariables } = command;
   const gatewayCommand = [...GATEWAY_NODE_FLAGS, import.meta.filename, GATEWAY_PROCESS_FLAG];

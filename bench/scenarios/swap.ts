@@ -8,6 +8,8 @@ import type { Amounts, Metric, Readings, Scenario } from './scenario.ts';
 
 const CLIENTS = 32;
 const SWAPS = 200;
+/** Requests answered between two swaps, which are some 20 ms: a swap is timed that is not the continuation of the one before. */
+const REQUESTS_BETWEEN = 600;
 /** Rounds of these many seconds of measuring, unless the number of swaps is given. */
 const PATIENCE = 4;
 
@@ -92,7 +94,7 @@ async function measure(contestant: Contestant, amounts: Amounts): Promise<Readin
       clients,
       swaps: amounts.swaps ?? SWAPS,
       secondsMax: amounts.swaps === null ? PATIENCE * amounts.seconds : 3_600,
-      requestsBetween: 2 * clients,
+      requestsBetween: REQUESTS_BETWEEN,
     });
   } finally {
     await server.stop();
@@ -102,7 +104,7 @@ async function measure(contestant: Contestant, amounts: Amounts): Promise<Readin
 export const swap: Scenario = {
   id: 'swap',
   title: 'swap under load',
-  about: `${CLIENTS} clients ask without a pause while the program is swapped again and again. A swap is timed from the call until the contestant says that it is done; stale is an answer by a version that was replaced before the request was sent. \`swap_ms\` is what the gateway tells itself.`,
+  about: `${CLIENTS} clients ask without a pause while the program is swapped again and again, with ${REQUESTS_BETWEEN} requests answered in between. A swap is timed from the call until the contestant says that it is done; stale is an answer by a version that was replaced before the request was sent. \`swap_ms\` is what the gateway tells itself.`,
   reference: 'axum-restart',
   contestants: ['axum-restart', 'gateway', 'pm2', 'watt'],
   metrics: LEDGER_METRICS,

@@ -1,9 +1,9 @@
 /** A child process in a group of its own, which ends whole: with the child, at a time limit, or with this process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { LIMITS } from '../config.ts';
+import { keepInLine } from '../protocol/niceness.ts';
 
 export interface GroupOptions {
   readonly command: string;
@@ -75,12 +75,7 @@ function collectOutput(child: ChildProcess, onLine: (line: string) => void): () 
 
 /** Lets the gateway's main threads go first. */
 function giveWay({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    setPriority(pid, Math.min(19, getPriority() + LIMITS.workNiceness));
-  } catch {
-    // ESRCH: it has ended already. EACCES: then it stays as it was.
-  }
+  if (pid !== undefined) keepInLine(pid, LIMITS.workNiceness);
 }
 
 function killGroup(child: ChildProcess): void {

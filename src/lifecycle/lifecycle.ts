@@ -10,6 +10,7 @@ import { Deployer, type Deployed } from './deployer.ts';
 import { Drains } from './drains.ts';
 import { concernsDataPlane, type EndpointDefaults } from './endpoint-spec.ts';
 import { Journal } from './journal.ts';
+import { LIKELY_NEXT_DEPTH, likelyNextBuild } from './likely-next.ts';
 import { LateWrites } from './late-writes.ts';
 import { Pruning } from './pruning.ts';
 import { recover, type Recovery } from './recovery.ts';
@@ -182,16 +183,16 @@ export class Lifecycle {
     });
   }
 
-  /** The next deploy may well be a rollback. Once this one is answered: it has taken long enough. */
+  /** Once the deploy is answered: it has taken long enough. After one that replaced nothing there is nothing to guess. */
   #afterDeploy(id: string, before: number | null): void {
     this.#pruning.changed(id);
-    if (before !== null) setImmediate(() => this.#guessRollback(id, before));
+    if (before !== null) setImmediate(() => this.#guessNext(id));
   }
 
-  #guessRollback(id: string, before: number): void {
+  #guessNext(id: string): void {
     try {
-      const buildId = this.#store.generation(id, before)?.buildId;
-      const build = buildId === undefined ? null : this.#store.build(buildId);
+      const buildId = likelyNextBuild(this.#store.generations(id, LIKELY_NEXT_DEPTH));
+      const build = buildId === null ? null : this.#store.build(buildId);
       if (build !== null) this.#ahead.guess(build);
     } catch (error) {
       this.#journal.publish({ type: 'failure', message: String(error) });

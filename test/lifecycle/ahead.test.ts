@@ -56,6 +56,21 @@ test('what a rollback goes back to is prepared ahead after a deploy, and again a
   assert.equal(plane.served('a'), 'two');
 });
 
+test('what followed the build the last time it served is prepared ahead', async () => {
+  await using plane = await serving();
+  await plane.deploy('a', 'two');
+  await plane.deploy('a', 'three');
+  await plane.lifecycle.rollback('a', 1);
+  await eventually('two is prepared', () => plane.dataPlane.calls.at(-1) === 'prepare ahead a 5');
+  plane.dataPlane.calls.length = 0;
+  await plane.lifecycle.rollback('a', 2);
+  await told(plane, 'commit a 5', 'prepare ahead a 6');
+  assert.equal(plane.served('a'), 'two');
+  await plane.lifecycle.rollback('a', 3);
+  await told(plane, 'commit a 6', 'prepare ahead a 7');
+  assert.equal(plane.served('a'), 'three');
+});
+
 test('another build than the one prepared is loaded as ever, under the number that was set aside', async () => {
   await using plane = await serving();
   await plane.deploy('a', 'two');

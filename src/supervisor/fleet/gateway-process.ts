@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { compileCacheVariables } from '../../protocol/compile-cache.ts';
 import type { ControlCallName, ControlCalls, GatewayEvent, GatewayToSupervisor } from '../../protocol/control.ts';
+import { keepInLine } from '../../protocol/niceness.ts';
 import { ControlChannel } from './control-channel.ts';
 import { excuseFor, processorWaitMs } from './processor-wait.ts';
 
@@ -93,6 +94,7 @@ export class GatewayProcess {
       },
     });
     child.on('error', () => {});
+    if (child.pid !== undefined) keepInLine(child.pid);
     return child.pid === undefined ? null : new GatewayProcess(child, child.pid, options);
   }
 
