@@ -144,7 +144,7 @@ export class Exchange {
     if (routing.kind === 'malformed') return this.fail('bad_request');
     if (routing.kind === 'not_found') return this.fail('route_not_found');
     if (routing.kind === 'method_not_allowed') return this.fail('method_not_allowed', ['allow', routing.allow]);
-    this.#params = routing.params.map(utf8AsLatin1);
+    if (routing.params.length > 0) this.#params = routing.params.map(utf8AsLatin1);
     this.#receive();
   }
 

@@ -35,8 +35,16 @@ export function readTarget(url: string, hostHeader: string | undefined): Request
   return url.startsWith('/') ? splitTarget(url, hostHeader) : null;
 }
 
+/** Of the Host header that was read last: most clients send the same one. */
+let lastHost: { readonly header: string; readonly name: string | null } = { header: '', name: null };
+
 /** The name in a Host header, in lower case, without port and the dot that ends an absolute name. null: malformed. */
 export function hostName(host: string): string | null {
+  if (lastHost.header !== host) lastHost = { header: host, name: readHostName(host) };
+  return lastHost.name;
+}
+
+function readHostName(host: string): string | null {
   const name = HOST.exec(host)?.[1];
   if (name === undefined) return null;
   const lower = name.toLowerCase();

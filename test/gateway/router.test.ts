@@ -55,6 +55,8 @@ describe('a route', () => {
     assert.equal(route(table({ path: '/café' }), 'GET', '/caf%C3%A9'), 'GET /café');
     assert.equal(route(table({ path: '/caf%C3%A9' }), 'GET', '/caf%c3%a9'), 'GET /caf%C3%A9');
     assert.equal(route(table({ path: '/a%2Fb' }), 'GET', '/a/b'), 'not_found');
+    assert.equal(route(table({ path: '/100%25' }), 'GET', '/100%'), 'malformed');
+    assert.match(route(table({ path: '/100%25' }), 'GET', '/100%25'), /^GET/);
     assert.equal(route(table({ path: '/ab' }), 'GET', '/%61b'), 'GET /ab');
   });
 });
