@@ -1,6 +1,6 @@
 /**
  * Holds the last result against the committed one, and fails on a regression: `npm run bench && npm run bench:check`.
- * With `--accept`, makes the last result the committed one and writes its tables into README.md.
+ * With `--accept`, makes what the last result holds the committed one, and writes the tables into README.md.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { BENCH, RESULTS } from './harness/places.ts';
 import { compare, isFailure, type Comparison } from './report/compare.ts';
 import { markdownOf, numberText } from './report/markdown.ts';
-import { readResult, writeResult, writeText } from './report/result.ts';
+import { mergeResults, readResult, writeResult, writeText } from './report/result.ts';
 import { tableLines } from './report/table.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 
@@ -18,14 +18,17 @@ Usage: npm run bench:check -- [flags]
 
   --current    the new result (bench/results/bench.json)
   --baseline   the committed one (bench/baseline.json)
-  --accept     make the new result the committed one, and write its tables into bench/README.md
+  --accept     put the scenarios of the new result in place of those of the committed one, and their tables into
+               bench/README.md
   --help`;
 
 const README = join(BENCH, 'README.md');
 const [BEGIN, END] = ['<!-- results: begin -->', '<!-- results: end -->'];
 
 function accept(current: string, baseline: string): void {
-  const result = readResult(current);
+  const earlier = existsSync(baseline) ? readResult(baseline) : { scenarios: [] };
+  const ids = SCENARIOS.map(({ id }) => id);
+  const result = mergeResults(earlier, readResult(current), ids);
   const page = readFileSync(README, 'utf8');
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`${README} has no place for the results`);

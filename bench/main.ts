@@ -9,7 +9,7 @@ import { endOnSignals } from './harness/alive.ts';
 import { readCommand, UsageError, type BenchCommand, type BenchOptions } from './harness/options.ts';
 import { takeTurns } from './harness/turns.ts';
 import { markdownOf } from './report/markdown.ts';
-import { describeMachine, writeResult, writeText, type BenchResult, type ScenarioResult } from './report/result.ts';
+import { describeMachine, writeResult, writeText, type BenchResult, type RunFacts, type ScenarioResult } from './report/result.ts';
 
 const progress = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
 
@@ -25,16 +25,17 @@ function command(): BenchCommand {
 
 async function measureAll({ scenarios, contestants, rounds, amounts, out }: BenchOptions): Promise<BenchResult> {
   const results: ScenarioResult[] = [];
-  const whole = { measured_at: new Date().toISOString(), machine: describeMachine(), amounts: { ...amounts, rounds } };
+  const run: RunFacts = { measured_at: new Date().toISOString(), machine: describeMachine(), amounts: { ...amounts, rounds } };
   for (const scenario of scenarios) {
     const taking = scenario.contestants.filter(id => contestants.includes(id));
     if (taking.length === 0) continue;
     const participants = taking.flatMap(id => CONTESTANTS.find(contestant => contestant.id === id) ?? []);
-    results.push(await takeTurns(scenario, { contestants: participants, rounds, amounts, progress }));
+    const measured = await takeTurns(scenario, { contestants: participants, rounds, amounts, progress });
+    results.push({ scenario: scenario.id, run, contestants: measured });
     // After each, so that a run that is broken off has not been for nothing.
-    writeResult(`${out}.json`, { ...whole, scenarios: results });
+    writeResult(`${out}.json`, { scenarios: results });
   }
-  return { ...whole, scenarios: results };
+  return { scenarios: results };
 }
 
 endOnSignals();

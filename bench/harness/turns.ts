@@ -1,6 +1,6 @@
 /** Rounds: in each, every contestant is started afresh, measured and ended, in turns, so that noise meets all. */
 import type { Contestant } from '../contestants/contestant.ts';
-import type { ContestantResult, ScenarioResult } from '../report/result.ts';
+import type { ContestantResult } from '../report/result.ts';
 import type { Amounts, Readings, Scenario } from '../scenarios/scenario.ts';
 
 export interface TurnsOptions {
@@ -37,7 +37,7 @@ function readingsText(scenario: Scenario, readings: Readings): string {
 }
 
 /** A contestant that fails is not asked again, and keeps what it has measured and the reason. */
-export async function takeTurns(scenario: Scenario, options: TurnsOptions): Promise<ScenarioResult> {
+export async function takeTurns(scenario: Scenario, options: TurnsOptions): Promise<readonly ContestantResult[]> {
   const { amounts, progress } = options;
   const rounds = Math.min(options.rounds, scenario.roundsMax ?? Number.POSITIVE_INFINITY);
   const standings: Standing[] = options.contestants.map(contestant => ({ contestant, rounds: [] }));
@@ -59,5 +59,5 @@ export async function takeTurns(scenario: Scenario, options: TurnsOptions): Prom
   const results = standings.map(({ contestant, rounds: measured, failure }): ContestantResult => {
     return { contestant: contestant.id, rounds: measured, ...(failure === undefined ? {} : { failure }) };
   });
-  return { scenario: scenario.id, contestants: results };
+  return results;
 }

@@ -2,7 +2,7 @@
 import { CONTESTANTS } from '../contestants/index.ts';
 import { SCENARIOS } from '../scenarios/index.ts';
 import type { Metric, Scenario } from '../scenarios/scenario.ts';
-import type { BenchResult, ContestantResult, ScenarioResult } from './result.ts';
+import type { BenchResult, ContestantResult, RunFacts, ScenarioResult } from './result.ts';
 import { figureOf, ratioOf } from './summary.ts';
 
 const titleOf = (id: string): string => CONTESTANTS.find(contestant => contestant.id === id)?.title ?? id;
@@ -69,21 +69,24 @@ function rawDetails(scenario: Scenario, results: ScenarioResult): string {
 function section(results: ScenarioResult, raw: boolean): string {
   const scenario = SCENARIOS.find(({ id }) => id === results.scenario);
   if (scenario === undefined) return '';
-  const parts = [`### ${scenario.title}`, `\`${scenario.id}\`: ${scenario.about}`, scenarioTable(scenario, results)];
+  const about = `\`${scenario.id}\`: ${scenario.about} ${runText(results.run)}`;
+  const parts = [`### ${scenario.title}`, about, scenarioTable(scenario, results)];
   return [...parts, ...(raw ? [rawDetails(scenario, results)] : [])].join('\n\n');
 }
 
 /** What was asked for on the command line in place of a scenario's own amounts. */
-function givenAmounts({ amounts }: BenchResult): string {
-  const { connections, swaps, clients, endpoints } = amounts;
+function givenAmounts({ connections, swaps, clients, endpoints }: RunFacts['amounts']): string {
   const given = Object.entries({ connections, swaps, clients, endpoints }).filter(([, value]) => value !== null);
   return given.map(([name, value]) => `, ${name}: ${value}`).join('');
 }
 
-export function markdownOf(result: BenchResult, options: { readonly raw: boolean }): string {
-  const { machine, amounts } = result;
+function runText({ measured_at, machine, amounts }: RunFacts): string {
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
-  const measured = `${amounts.rounds} rounds of ${amounts.seconds} s${givenAmounts(result)}`;
-  const head = `Measured at ${result.measured_at}: ${facts.join(', ')}; ${measured}, medians; in brackets the median of the rounds' ratios to the reference.`;
+  const measured = `${amounts.rounds} rounds of ${amounts.seconds} s${givenAmounts(amounts)}`;
+  return `Measured at ${measured_at} (${facts.join(', ')}): ${measured}.`;
+}
+
+export function markdownOf(result: BenchResult, options: { readonly raw: boolean }): string {
+  const head = "Medians of the rounds; in brackets the median of the rounds' ratios to the reference.";
   return [head, ...result.scenarios.map(results => section(results, options.raw))].join('\n\n');
 }

@@ -12,19 +12,32 @@ export interface ContestantResult {
   readonly failure?: string;
 }
 
-export interface ScenarioResult {
-  readonly scenario: string;
-  readonly contestants: readonly ContestantResult[];
-}
-
-export interface BenchResult {
+/** The run that a scenario was measured in. */
+export interface RunFacts {
   readonly measured_at: string;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly amounts: Amounts & { readonly rounds: number };
+}
+
+export interface ScenarioResult {
+  readonly scenario: string;
+  readonly run: RunFacts;
+  readonly contestants: readonly ContestantResult[];
+}
+
+/** Its scenarios may be of several runs. */
+export interface BenchResult {
   readonly scenarios: readonly ScenarioResult[];
 }
 
-export function describeMachine(): BenchResult['machine'] {
+/** What `later` has measured in place of what `earlier` has, in the order of `scenarios`. */
+export function mergeResults(earlier: BenchResult, later: BenchResult, scenarios: readonly string[]): BenchResult {
+  const latest = (id: string): ScenarioResult[] =>
+    [later, earlier].flatMap(result => result.scenarios.filter(({ scenario }) => scenario === id)).slice(0, 1);
+  return { scenarios: scenarios.flatMap(latest) };
+}
+
+export function describeMachine(): RunFacts['machine'] {
   const [cpu] = cpus();
   return {
     node: process.version,

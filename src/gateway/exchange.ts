@@ -10,11 +10,12 @@ import type { BodyBudget } from './body-budget.ts';
 import { announcedBytes, BodyReader, type BodyResult } from './body-reader.ts';
 import type { TrustedProxies } from './client/client-address.ts';
 import type { Connection } from './client/connection.ts';
-import { errorReply } from './error-reply.ts';
 import type { FairTurns } from './fair-turns.ts';
 import { lingerThenEnd } from './client/linger.ts';
 import type { PublicRequest } from './public-request.ts';
-import { hasNoBody, hasNoLength, isFinalStatus, replyHeaders } from './reply-headers.ts';
+import { errorReply } from './reply/error-reply.ts';
+import { hasNoBody, hasNoLength, isFinalStatus, replyHeaders } from './reply/reply-headers.ts';
+import { setHead } from './reply/reply-head.ts';
 import { requestIdFor } from './request-id.ts';
 import { hasOneHost, readTarget, type RequestTarget } from './request-target.ts';
 import type { RouteTable, Routing } from './router.ts';
@@ -254,7 +255,8 @@ export class Exchange {
     const unread = this.#bodyUnread();
     if (unread !== 'none' || this.#closesConnection()) headers.push('connection', 'close');
     this.#end(status, bodiless ? 0 : body.length);
-    this.#outgoing.writeHead(status, headers);
+    if (bodiless || body.length === 0) this.#outgoing.writeHead(status, headers);
+    else setHead(this.#incoming, this.#outgoing, status, headers);
     if (unread === 'coming') {
       if (!bodiless) this.#outgoing.write(body);
       lingerThenEnd(this.#incoming, this.#outgoing, this.#surroundings.clock);

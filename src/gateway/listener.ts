@@ -12,7 +12,7 @@ import { Exchange, type ExchangeSurroundings, type ListenerPhase } from './excha
 import { FairTurns } from './fair-turns.ts';
 import { PublicRequest } from './public-request.ts';
 import { RouteTable } from './router.ts';
-import { NOWHERE, WRITTEN_ELSEWHERE } from './written-elsewhere.ts';
+import { NOWHERE, WRITTEN_ELSEWHERE } from './reply/written-elsewhere.ts';
 
 export type ListenerOptions = Omit<ExchangeSurroundings, 'phase' | 'routes' | 'turns'> & {
   readonly limits: ClientLimits;
@@ -24,10 +24,12 @@ type GatewayBindings = HttpBindings & { readonly incoming: PublicRequest };
 const CLOSE_CHECK_MS = 10;
 
 /**
- * node-server builds a URL of the Host header and refuses some hosts, with neither our body nor a request id. What a
- * valid host is, is decided in `request-target.ts`, which has read it by then; Hono sees this one.
+ * node-server builds a URL of the Host header and the target, and refuses some, with neither our body nor a request id. What
+ * is valid is decided in `request-target.ts`, which has read both by then, and what they lead to in `router.ts`; Hono sees
+ * these, and has one route, which it finds without a search.
  */
 const HONO_HOST = 'gateway';
+const HONO_PATH = '/';
 
 /** What Node's parser calls errors that are not simply a bad request. */
 const PARSER_ERRORS: Readonly<Record<string, PublicErrorCode>> = {
@@ -130,7 +132,7 @@ export class Listener {
     const target = exchange.accept();
     if (target === null) return;
     incoming.exchange = exchange;
-    incoming.url = target.query === '' ? target.path : `${target.path}?${target.query}`;
+    incoming.url = HONO_PATH;
     incoming.headers.host = HONO_HOST;
     void this.#hono(incoming, NOWHERE);
     if (!exchange.isServed) exchange.fail('bad_request');
@@ -140,8 +142,8 @@ export class Listener {
   readonly #hono = getRequestListener(this.#app().fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
 
   #app(): Hono<{ Bindings: GatewayBindings }> {
-    const app = new Hono<{ Bindings: GatewayBindings }>();
-    app.all('*', context => {
+    const app = new Hono<{ Bindings: GatewayBindings }>({ getPath: () => HONO_PATH });
+    app.all(HONO_PATH, context => {
       context.env.incoming.exchange?.serve();
       return WRITTEN_ELSEWHERE;
     });

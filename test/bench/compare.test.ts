@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compare, isFailure, type Comparison } from '../../bench/report/compare.ts';
-import type { BenchResult } from '../../bench/report/result.ts';
+import { mergeResults, type BenchResult, type ScenarioResult } from '../../bench/report/result.ts';
 import { median, percentile, spread } from '../../bench/report/statistics.ts';
 import type { Metric, Readings, Scenario } from '../../bench/scenarios/scenario.ts';
 
@@ -27,12 +27,8 @@ function result(hono: readonly Readings[], gateway: readonly Readings[]): BenchR
     { contestant: 'gateway', rounds: gateway },
   ];
   const none = { connections: null, swaps: null, clients: null, endpoints: null };
-  return {
-    measured_at: '',
-    machine: {},
-    amounts: { ...none, seconds: 1, warmUpSeconds: 1, rounds: 3 },
-    scenarios: [{ scenario: 'one', contestants }],
-  };
+  const run = { measured_at: '', machine: {}, amounts: { ...none, seconds: 1, warmUpSeconds: 1, rounds: 3 } };
+  return { scenarios: [{ scenario: 'one', run, contestants }] };
 }
 
 const each = (name: string, values: readonly number[]): Readings[] => values.map(value => ({ [name]: value }));
@@ -119,4 +115,13 @@ test('median, percentile and spread', () => {
   assert.equal(percentile(hundred, 1), 100);
   assert.equal(spread([90, 100, 120]), 0.15);
   assert.equal(spread([100]), 0);
+});
+
+test('what is measured again takes the place of what was, and the rest stays', () => {
+  const [first, second, third] = [result([], each('rate', [1])), result([], each('rate', [2])), result([], [])];
+  const named = ({ scenarios }: BenchResult, scenario: string) => ({ ...scenarios[0], scenario }) as ScenarioResult;
+  const earlier = { scenarios: [named(first, 'b'), named(third, 'c')] };
+  const later = { scenarios: [named(second, 'b'), named(second, 'a')] };
+  const merged = mergeResults(earlier, later, ['a', 'b', 'c']);
+  assert.deepEqual(merged.scenarios, [named(second, 'a'), named(second, 'b'), named(third, 'c')]);
 });

@@ -11,12 +11,14 @@ import { ROOT } from '../support/source-tree.ts';
 const none = { connections: null, swaps: null, clients: null, endpoints: null };
 const round = (rate: number) => ({ requests_per_s: rate, alone_p50_us: 1e6 / rate, errors: 0 });
 const result: BenchResult = {
-  measured_at: 'today',
-  machine: { cores: 2 },
-  amounts: { ...none, seconds: 5, warmUpSeconds: 2, rounds: 3 },
   scenarios: [
     {
       scenario: 'hello',
+      run: {
+        measured_at: 'today',
+        machine: { cores: 2 },
+        amounts: { ...none, seconds: 5, warmUpSeconds: 2, rounds: 3 },
+      },
       contestants: [
         { contestant: 'hono', rounds: [round(1000), round(3000), round(2000)] },
         { contestant: 'gateway', rounds: [round(900), round(2700), round(2000)] },

@@ -3,7 +3,7 @@ import type { PublicErrorCode } from '../../errors.ts';
 import type { Clock } from '../../serving/clock.ts';
 import type { CloseReason } from '../../serving/process-figures.ts';
 import type { ClientLimits } from './client-limits.ts';
-import { rawErrorReply } from '../error-reply.ts';
+import { rawErrorReply } from '../reply/error-reply.ts';
 import type { Exchange } from '../exchange.ts';
 import { LINGER_MS } from './linger.ts';
 import { newRequestId } from '../request-id.ts';

@@ -1,3 +1,4 @@
+import { getRequestListener } from '@hono/node-server';
 import type { ServerResponse } from 'node:http';
 
 /**
@@ -18,4 +19,18 @@ export const NOWHERE = {
   destroy: ignored,
 } as unknown as ServerResponse;
 
-export const WRITTEN_ELSEWHERE = { status: 200, headers: new Headers(), body: null } as unknown as Response;
+/**
+ * A response of node-server's own class, which it writes without waiting for anything and without looking at headers. The
+ * class is to be had only in the place of the global one, where node-server puts it when it is asked to.
+ */
+function emptyResponse(): Response {
+  const { Request, Response } = Object.getOwnPropertyDescriptors(globalThis);
+  getRequestListener(() => WRITTEN_ELSEWHERE);
+  try {
+    return new globalThis.Response(null);
+  } finally {
+    Object.defineProperties(globalThis, { Request, Response });
+  }
+}
+
+export const WRITTEN_ELSEWHERE: Response = emptyResponse();

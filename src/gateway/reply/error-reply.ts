@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../errors.ts';
+import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../../errors.ts';
 
 export interface ErrorReply {
   readonly status: number;
