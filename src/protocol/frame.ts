@@ -172,7 +172,27 @@ export function readReply(source: Buffer, offset: number): Reply | null {
   return { status: source.readUInt16LE(offset + 12), headers, body };
 }
 
+/** A power of two. */
+const BLOCKS_KEPT = 64;
+const BLOCK_KEPT_BYTES_MAX = 1_024;
+const blocksRead: ({ readonly block: string; readonly headers: readonly string[] } | undefined)[] = [];
+
+/**
+ * Reads a header block, or knows it: of blocks with the same length the one that came last is kept.
+ *
+ * Reason: most replies of an endpoint have the same headers, and whoever gets the same array again has looked at it before.
+ * Gain: with reply-headers.ts 0.5 µs of a small request (`npm run bench:dispatch`). Catch: nobody may change the array.
+ */
 function readHeaderBlock(block: string): readonly string[] | null {
+  const place = block.length & (BLOCKS_KEPT - 1);
+  const known = blocksRead[place];
+  if (known?.block === block) return known.headers;
+  const headers = parseHeaderBlock(block);
+  if (headers !== null && block.length <= BLOCK_KEPT_BYTES_MAX) blocksRead[place] = { block, headers };
+  return headers;
+}
+
+function parseHeaderBlock(block: string): readonly string[] | null {
   if (block === '') return [];
   const parts = block.split('\0');
   // Every name and every value ends in a NUL, so the split leaves an odd number of parts, the last one empty.

@@ -16,8 +16,16 @@ const DROPPED = new Set([
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FORBIDDEN_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** name, value, name, value … that may go out; null: HTTP does not allow one of them. */
+/** What was looked at last; most replies have the same array (see frame.ts). */
+let last: { readonly headers: readonly string[]; readonly kept: readonly string[] | null } = { headers: [], kept: [] };
+
+/** name, value, name, value … that may go out, to which the caller may add; null: HTTP does not allow one of them. */
 export function replyHeaders(headers: readonly string[]): string[] | null {
+  if (headers !== last.headers) last = { headers, kept: keptHeaders(headers) };
+  return last.kept === null ? null : [...last.kept];
+}
+
+function keptHeaders(headers: readonly string[]): readonly string[] | null {
   const kept: string[] = [];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? '';
