@@ -9,7 +9,14 @@ import { endOnSignals } from './harness/alive.ts';
 import { readCommand, UsageError, type BenchCommand, type BenchOptions } from './harness/options.ts';
 import { takeTurns } from './harness/turns.ts';
 import { markdownOf } from './report/markdown.ts';
-import { describeMachine, writeResult, writeText, type BenchResult, type RunFacts, type ScenarioResult } from './report/result.ts';
+import {
+  describeMachine,
+  writeResult,
+  writeText,
+  type BenchResult,
+  type RunFacts,
+  type ScenarioResult,
+} from './report/result.ts';
 
 const progress = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
 
@@ -25,7 +32,11 @@ function command(): BenchCommand {
 
 async function measureAll({ scenarios, contestants, rounds, amounts, out }: BenchOptions): Promise<BenchResult> {
   const results: ScenarioResult[] = [];
-  const run: RunFacts = { measured_at: new Date().toISOString(), machine: describeMachine(), amounts: { ...amounts, rounds } };
+  const run: RunFacts = {
+    measured_at: new Date().toISOString(),
+    machine: describeMachine(),
+    amounts: { ...amounts, rounds },
+  };
   for (const scenario of scenarios) {
     const taking = scenario.contestants.filter(id => contestants.includes(id));
     if (taking.length === 0) continue;

@@ -93,7 +93,7 @@ export class RouteTable<T> {
 
   #plainOf(host: string): Map<string, TargetsByMethod<T>> {
     let plain = this.#plainByHost.get(host);
-    if (plain === undefined) this.#plainByHost.set(host, (plain = new Map()));
+    if (plain === undefined) this.#plainByHost.set(host, (plain = new Map<string, TargetsByMethod<T>>()));
     return plain;
   }
 
