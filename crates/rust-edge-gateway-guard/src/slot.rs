@@ -80,7 +80,7 @@ pub struct Slot {
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    const fn new() -> Slot {
+    pub(crate) const fn new() -> Slot {
         Slot {
             host_sp: AtomicUsize::new(0),
             thread: AtomicI32::new(0),

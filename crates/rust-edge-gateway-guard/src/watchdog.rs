@@ -47,11 +47,37 @@ fn look_at(slot: &Slot, sighting: &mut Option<Sighting>, now: Instant) -> bool {
     let Some(running) = slot.running() else { return false };
     let since = match *sighting {
         Some((call, since)) if call == running.call => since,
-        _ => now,
+        // Not `now`: this thread may have had no processor since then, and the call have begun only just.
+        _ => Instant::now(),
     };
     *sighting = Some((running.call, since));
     if running.limit.is_some_and(|limit| now.duration_since(since) > limit) || slot.is_wanted(running.call) {
         slot.interrupt(running.call, interrupt_signal());
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_as_old_as_it_is_however_long_the_watchdog_was_held_up_before_it_looked() {
+        // No thread is assigned to it, so an interrupt is a mark and nothing else.
+        let slot = Slot::new();
+        let mut sighting = None;
+        let before = Instant::now();
+        let minute = Duration::from_secs(60);
+        slot.begin_call(10_000);
+        let call = slot.running().map_or(0, |running| running.call);
+        assert!(look_at(
+            &slot,
+            &mut sighting,
+            before.checked_sub(minute).unwrap_or(before)
+        ));
+        assert!(look_at(&slot, &mut sighting, Instant::now()));
+        assert!(!slot.is_wanted(call));
+        assert!(look_at(&slot, &mut sighting, Instant::now() + minute));
+        assert!(slot.is_wanted(call));
+    }
 }
