@@ -56,8 +56,7 @@ export async function takeTurns(scenario: Scenario, options: TurnsOptions): Prom
       );
     }
   }
-  const results = standings.map(({ contestant, rounds: measured, failure }): ContestantResult => {
+  return standings.map(({ contestant, rounds: measured, failure }): ContestantResult => {
     return { contestant: contestant.id, rounds: measured, ...(failure === undefined ? {} : { failure }) };
   });
-  return results;
 }

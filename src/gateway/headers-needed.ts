@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { byLength, nameAmong } from './header-names.ts';
 
-/** In lower case, by length: whatever has another length is none of them. */
-const NEEDED_BY_LENGTH: readonly (string | undefined)[] = [
+const NEEDED = byLength([
   'host',
   'expect',
   'x-request-id',
@@ -9,10 +9,7 @@ const NEEDED_BY_LENGTH: readonly (string | undefined)[] = [
   'x-forwarded-for',
   'x-forwarded-host',
   'transfer-encoding',
-].reduce<(string | undefined)[]>((byLength, name) => {
-  byLength[name.length] = name;
-  return byLength;
-}, []);
+]);
 
 /** Of several, Node keeps the first; the values of all others are one list. */
 const FIRST_ONE_COUNTS = new Set(['host', 'content-length']);
@@ -28,8 +25,8 @@ export function readHeadersNeeded(rawHeaders: readonly string[]): IncomingHttpHe
   const headers: IncomingHttpHeaders = {};
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const sent = rawHeaders[index] ?? '';
-    const needed = NEEDED_BY_LENGTH[sent.length];
-    if (needed === undefined || sent.toLowerCase() !== needed) continue;
+    const needed = nameAmong(NEEDED, sent);
+    if (needed === undefined) continue;
     const value = rawHeaders[index + 1] ?? '';
     const before = headers[needed];
     if (before === undefined) headers[needed] = value;

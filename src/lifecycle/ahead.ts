@@ -24,11 +24,10 @@ interface Guess {
 }
 
 /**
- * Builds that are likely to be deployed next (one just compiled, one that followed what serves when it served before, one that a
- * rollback would go back to) are prepared before
- * anybody asks, so that the deploy has nothing left to load. A few at a time, for a while, and never at another's cost: a
- * gateway process refuses when threads are short, and lets go when they become so. It is a guess: nothing waits for it but
- * the deploy of the same build, and nothing fails with it.
+ * Builds that are likely to be deployed next (one just compiled, else as in likely-next.ts) are prepared before anybody
+ * asks, so that the deploy has nothing left to load. A few at a time, for a while, and never at another's cost: a gateway
+ * process refuses when threads are short, and lets go when they become so. It is a guess: nothing waits for it but the
+ * deploy of the same build, and nothing fails with it.
  */
 export class Ahead {
   readonly #parts: AheadParts;

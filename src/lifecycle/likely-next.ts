@@ -1,4 +1,5 @@
 import type { GenerationRecord } from '../store/records.ts';
+import { hasServed } from './rollback-target.ts';
 
 /** Generations that are looked back over. */
 export const LIKELY_NEXT_DEPTH = 10;
@@ -11,7 +12,7 @@ export const LIKELY_NEXT_DEPTH = 10;
  * @param generations newest first
  */
 export function likelyNextBuild(generations: readonly GenerationRecord[]): string | null {
-  const [serving, ...earlier] = generations.filter(({ loadedAt }) => loadedAt !== null).map(({ buildId }) => buildId);
+  const [serving, ...earlier] = generations.filter(hasServed).map(({ buildId }) => buildId);
   const followed = earlier.find((buildId, index) => buildId !== serving && earlier[index + 1] === serving);
   return followed ?? earlier.find(buildId => buildId !== serving) ?? null;
 }

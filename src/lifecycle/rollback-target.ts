@@ -8,7 +8,7 @@ export interface RollbackView {
   build(id: string): BuildRecord | null;
 }
 
-const hasServed = (generation: GenerationRecord): boolean => generation.loadedAt !== null;
+export const hasServed = (generation: GenerationRecord): boolean => generation.loadedAt !== null;
 
 /**
  * The build that served immediately before the one that serves now; null: there was none, or it is no longer kept.

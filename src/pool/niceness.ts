@@ -1,10 +1,9 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
 import process from 'node:process';
 import { LIMITS } from '../config.ts';
+import { keepInLine } from '../protocol/niceness.ts';
 
 const TASKS = '/proc/self/task';
-const NICENESS_MAX = 19;
 /** V8's threads for garbage collection and compilation. */
 const V8_THREAD = 'node-V8Worker';
 /** Those of libuv's pool, for whose work on files the main thread waits, too. */
@@ -47,10 +46,4 @@ function nameOf(thread: string): string | null {
   }
 }
 
-function giveWay(thread: string): void {
-  try {
-    setPriority(Number(thread), Math.min(NICENESS_MAX, getPriority() + LIMITS.workNiceness));
-  } catch {
-    // It has ended, or this is not allowed: then it stays as it was.
-  }
-}
+const giveWay = (thread: string): void => keepInLine(Number(thread), LIMITS.workNiceness);

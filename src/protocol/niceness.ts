@@ -11,7 +11,7 @@ export function goFirst(): void {
   setNiceness(0, given - LIMITS.supervisorGoesFirstBy);
 }
 
-/** A child of the supervisor is to be no less nice than the supervisor was; by `more` nicer, if given. */
+/** A child or a thread is to be as nice as this process was started, whatever that is now; by `more` nicer, if given. */
 export function keepInLine(pid: number, more = 0): void {
   setNiceness(pid, Math.min(NICENESS_MAX, given + more));
 }

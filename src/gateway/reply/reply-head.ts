@@ -1,4 +1,8 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { byLength, nameAmong } from '../header-names.ts';
+
+/** Headers that Node treats in a way of its own. */
+const SPECIAL = byLength(['date', 'expect', 'connection', 'content-disposition']);
 
 /** Where Node keeps the head of a response until it is sent with the first bytes of the body; not documented. */
 interface NodeResponse {
@@ -34,30 +38,15 @@ export function setHead(
 const isCommon = (incoming: IncomingMessage, outgoing: ServerResponse): boolean =>
   outgoing.shouldKeepAlive && incoming.httpVersionMinor === 1 && incoming.httpVersionMajor === 1;
 
-/** null: there is a header among them that Node treats in a way of its own. */
+/** null: there is a special header among them. */
 function headText(status: number, headers: readonly string[], outgoing: ServerResponse): string | null {
   let text = statusLine(status);
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? '';
-    if (isSpecial(name)) return null;
+    if (nameAmong(SPECIAL, name) !== undefined) return null;
     text += `${name}: ${headers[index + 1]}\r\n`;
   }
   return text + ownLines((outgoing as unknown as NodeResponse)._keepAliveTimeout);
-}
-
-const SPECIAL_BY_LENGTH: readonly (string | undefined)[] = [
-  'date',
-  'expect',
-  'connection',
-  'content-disposition',
-].reduce<(string | undefined)[]>((byLength, name) => {
-  byLength[name.length] = name;
-  return byLength;
-}, []);
-
-function isSpecial(name: string): boolean {
-  const special = SPECIAL_BY_LENGTH[name.length];
-  return special !== undefined && name.toLowerCase() === special;
 }
 
 const statusLines: (string | undefined)[] = [];

@@ -94,8 +94,9 @@ export class GatewayProcess {
       },
     });
     child.on('error', () => {});
-    if (child.pid !== undefined) keepInLine(child.pid);
-    return child.pid === undefined ? null : new GatewayProcess(child, child.pid, options);
+    if (child.pid === undefined) return null;
+    keepInLine(child.pid);
+    return new GatewayProcess(child, child.pid, options);
   }
 
   /** `timeoutMs` null: however long it takes. @throws CallFailed */
