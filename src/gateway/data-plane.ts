@@ -19,6 +19,8 @@ import { warmUp } from './warm-up.ts';
 export interface DataPlaneOptions {
   readonly settings: DataPlaneSettings;
   readonly clock: Clock;
+  /** null: commits are told by messages only. */
+  readonly flipPage: Int32Array | null;
   createPools(options: PoolFactoryOptions): PoolFactory;
   /** Makes the server accept on the public socket. */
   listen(server: Server): Promise<void>;
@@ -75,8 +77,8 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     return { ok: true };
   }
 
-  prepare({ endpoint, ahead }: ControlCalls['prepare']['request']): Promise<ControlCalls['prepare']['answer']> {
-    return this.#deployment.prepare(endpoint, ahead);
+  prepare({ endpoint, ...options }: ControlCalls['prepare']['request']): Promise<ControlCalls['prepare']['answer']> {
+    return this.#deployment.prepare(endpoint, options);
   }
 
   async abandon({ endpoint, generation }: ControlCalls['abandon']['request']): Promise<{ ok: true }> {
@@ -85,7 +87,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   }
 
   commit({ version, id, endpoint }: ControlCalls['commit']['request']): ControlCalls['commit']['answer'] {
-    return { version, draining: this.#deployment.commit(id, endpoint) };
+    return { version, ...this.#deployment.commit(id, endpoint, version) };
   }
 
   figures(): ProcessFigures {
@@ -136,7 +138,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
   }
 
   #createDeployment(): Deployment {
-    const { settings, clock } = this.#options;
+    const { settings, clock, flipPage } = this.#options;
     const { threadsMax, queueMax, inFlightMax, crashLoopFaults, sleepAfterSecs, interruptsMax } = settings;
     const budget = new InterruptBudget(interruptsMax);
     const emit = (event: GatewayEvent): void => {
@@ -147,7 +149,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
     const routesChanged = (routed: readonly Endpoint[]): void => this.#route(routed);
     const sleepAfterMs = sleepAfterSecs * 1000;
     const limits = { threadsMax, queueMax, inFlightMax, crashLoopFaults, sleepAfterMs };
-    return new Deployment({ ...limits, clock, emit, routesChanged });
+    return new Deployment({ ...limits, clock, flipPage, emit, routesChanged });
   }
 
   #listenerOptions(): ListenerOptions {

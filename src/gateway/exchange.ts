@@ -225,8 +225,9 @@ export class Exchange {
     const { requestId } = this;
     const { path, query } = this.#target;
     const parts = { method, path, query, requestId, clientIp, rawHeaders, params: this.#params, body };
-    this.#generation = endpoint.serving?.number ?? null;
-    this.#invocation = endpoint.invoke(parts, this.#settle);
+    const serving = endpoint.current();
+    this.#generation = serving?.number ?? null;
+    this.#invocation = serving?.invoke(parts, this.#settle) ?? null;
     if (this.#invocation !== null) return;
     this.fail(this.#surroundings.phase === 'closing' ? 'shutting_down' : 'endpoint_not_loaded');
   }

@@ -5,6 +5,7 @@ import { EXIT_STATUS } from '../errors.ts';
 import { createPoolFactory, type PoolFactoryOptions } from '../pool/factory.ts';
 import type { PoolFactory } from '../pool/handler-pool.ts';
 import { takeCompileCacheDir } from '../protocol/compile-cache.ts';
+import { FLIP_PAGE_DESCRIPTOR, mapFlipPage } from '../protocol/flip-page.ts';
 import { systemClock } from '../serving/clock.ts';
 import type { GatewayEvent } from '../protocol/control.ts';
 import { ControlChannel, processLink, type ControlHandlers } from './control-channel.ts';
@@ -56,7 +57,8 @@ function handlersFor(
       const emit = (event: GatewayEvent): void => outlet.emit(event);
       const createPools = (options: PoolFactoryOptions): PoolFactory =>
         createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR, compileCacheDir });
-      plane.current = new DataPlane({ settings, emit, clock: systemClock, listen, createPools });
+      const flipPage = mapFlipPage(FLIP_PAGE_DESCRIPTOR, 'read');
+      plane.current = new DataPlane({ settings, emit, clock: systemClock, flipPage, listen, createPools });
       const answer = await plane.current.start(request);
       // Node does so only when a process ends by itself, and this one may be killed.
       flushCompileCache();

@@ -23,12 +23,18 @@ export interface DataPlane {
   /**
    * Makes `endpoint` what new requests see, in every process (null: deleted); a process that does not acknowledge in
    * time is replaced first. The processes are told before this returns its promise. Never rejects.
-   * @returns requests then in flight in older generations of the endpoint.
    */
-  commit(id: string, endpoint: EndpointSpec | null): Promise<number>;
+  commit(id: string, endpoint: EndpointSpec | null): Promise<Committed>;
 
   /** Figures of every process that answers, as of now. */
   figures(): Promise<readonly ProcessFigures[]>;
+}
+
+export interface Committed {
+  /** Requests then in flight in older generations of the endpoint. */
+  readonly requestsLeft: number;
+  /** When the last process had flipped, on the clock of `performance.now()`; it may have been known only later. */
+  readonly flippedAt: number;
 }
 
 /** What the gateway processes tell the control plane. */

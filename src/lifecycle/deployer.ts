@@ -105,8 +105,8 @@ export class Deployer {
     const flipped = routing.swap(record, serving, superseded);
     // The processes are on it by now.
     tell();
-    const requestsLeft = await flipped;
-    const swapMs = performance.now() - startedAt;
+    const { requestsLeft, flippedAt } = await flipped;
+    const swapMs = flippedAt - startedAt;
     const state = this.#settle(record, requestsLeft);
     journal.publish({ type: 'swap', endpoint: id, generation, cause, swapMs, loadMs });
     this.#parts.onDeployed(id, servedBefore);

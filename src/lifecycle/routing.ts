@@ -1,6 +1,6 @@
 import type { EndpointSpec, GenerationSpec } from '../protocol/control.ts';
 import type { EndpointRecord } from '../store/records.ts';
-import type { DataPlane } from './data-plane.ts';
+import type { Committed, DataPlane } from './data-plane.ts';
 import type { DrainLedger } from './drain-ledger.ts';
 import { endpointSpec, type EndpointDefaults } from './endpoint-spec.ts';
 
@@ -42,11 +42,8 @@ export class Routing {
     await this.#dataPlane.commit(record.id, this.spec(record));
   }
 
-  /**
-   * Sends new requests to `serving` (null: to nothing); the generation `superseded` drains from now on.
-   * @returns requests still in flight in older generations.
-   */
-  async swap(record: EndpointRecord, serving: GenerationSpec | null, superseded: number | null): Promise<number> {
+  /** Sends new requests to `serving` (null: to nothing); the generation `superseded` drains from now on. */
+  async swap(record: EndpointRecord, serving: GenerationSpec | null, superseded: number | null): Promise<Committed> {
     if (serving === null) this.#serving.delete(record.id);
     else this.#serving.set(record.id, serving);
     return this.#commit(record.id, this.spec(record, serving), superseded);
@@ -57,7 +54,7 @@ export class Routing {
     await this.#commit(id, null, superseded);
   }
 
-  async #commit(id: string, spec: EndpointSpec | null, superseded: number | null): Promise<number> {
+  async #commit(id: string, spec: EndpointSpec | null, superseded: number | null): Promise<Committed> {
     const holders = this.#dataPlane.holders();
     const committed = this.#dataPlane.commit(id, spec);
     if (superseded !== null) this.#ledger.begin(id, superseded, holders);

@@ -31,6 +31,8 @@ export interface EndpointSpec {
   readonly timeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly threadsMax: number;
+  /** Where the flip page tells of it, set with a commit; none: only messages do. */
+  readonly flipPlace?: number | null;
 }
 
 /** The settings a gateway process needs; the admin key and the control plane's settings stay with the supervisor. */
@@ -92,16 +94,22 @@ export interface ControlCalls {
   };
   /**
    * Bind images of a generation beside the one that serves; nothing is routed to it yet. `ahead`: its deploy is only likely,
-   * so it takes no thread that others need, now (`no_threads`) or later.
+   * so it takes no thread that others need, now (`no_threads`) or later. `ticket`: what the flip page calls it.
    */
-  prepare: { request: { readonly endpoint: EndpointSpec; readonly ahead?: boolean }; answer: PrepareOutcome };
+  prepare: {
+    request: { readonly endpoint: EndpointSpec; readonly ahead?: boolean; readonly ticket?: number };
+    answer: PrepareOutcome;
+  };
   /** Let go of a prepared generation that will not be committed. */
   abandon: { request: { readonly endpoint: string; readonly generation: number }; answer: { readonly ok: true } };
   /** Make one endpoint equal to `endpoint`; null: it is deleted. Answered when no new request sees the old state. */
   commit: {
     request: { readonly version: number; readonly id: string; readonly endpoint: EndpointSpec | null };
-    /** `draining`: requests still in flight in older generations of this endpoint, at the moment of the flip. */
-    answer: { readonly version: number; readonly draining: number };
+    /**
+     * `draining`: requests in flight in older generations of this endpoint when the message came. `followed`: by then the
+     * process sent new requests to the new generation, since the flip page was turned.
+     */
+    answer: { readonly version: number; readonly draining: number; readonly followed: boolean };
   };
   /** Figures as of now, for /metrics, /api/stats and the generations' counts. */
   figures: { request: Record<string, never>; answer: ProcessFigures };

@@ -7,9 +7,11 @@ import type {
   GenerationSpec,
   PrepareOutcome,
 } from '../protocol/control.ts';
+import { NO_TICKET } from '../protocol/flip-page.ts';
 import type { PoolFactory, PoolLimits } from '../pool/handler-pool.ts';
 import type { Clock } from './clock.ts';
 import { Endpoint } from './endpoint.ts';
+import type { FlipTurn } from './flip-watch.ts';
 import { Generation, type GenerationSurroundings } from './generation.ts';
 import { ThreadKeeper } from './thread-keeper.ts';
 
@@ -22,6 +24,8 @@ export interface DeploymentOptions {
   /** Crashes of a generation in a row that are a crash loop; 0: none ever is. */
   readonly crashLoopFaults: number;
   readonly clock: Clock;
+  /** null: commits are told by messages only. */
+  readonly flipPage: Int32Array | null;
   readonly emit: (event: GatewayEvent) => void;
   /** The routed endpoints are others now, or have other routes. Called before `commit` returns. */
   routesChanged(routed: readonly Endpoint[]): void;
@@ -36,6 +40,7 @@ export class Deployment {
   readonly #surroundings: GenerationSurroundings;
   readonly #endpoints = new Map<string, Endpoint>();
   #pools: PoolFactory | null = null;
+  readonly #onTurned = (endpoint: Endpoint, turn: FlipTurn): void => this.#follow(endpoint, turn);
   #ending = false;
   #faults = 0;
 
@@ -73,7 +78,7 @@ export class Deployment {
   load(specs: readonly EndpointSpec[]): void {
     for (const spec of specs) {
       const endpoint = this.#ensure(spec.id);
-      endpoint.spec = spec;
+      this.#specify(endpoint, spec);
       if (spec.serving === null) continue;
       endpoint.serving = this.#newGeneration(endpoint, spec, spec.serving);
       endpoint.serving.serve();
@@ -112,15 +117,17 @@ export class Deployment {
 
   /**
    * Binds images of `spec.serving` beside the generation that serves: as many as that has awake, at least one. `ahead`: for a
-   * deploy that may never come, so only where there are threads, and only as long as nobody else needs them.
+   * deploy that may never come, so only where there are threads, and only as long as nobody else needs them. `ticket`: what
+   * the flip page calls it.
    */
-  async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
+  async prepare(spec: EndpointSpec, { ahead = false, ticket = NO_TICKET } = {}): Promise<PrepareOutcome> {
     if (spec.serving === null)
       return { ok: false, code: 'worker_failed', message: 'There is no generation to prepare.' };
     if (ahead && !this.#keeper.hasSlack)
       return { ok: false, code: 'no_threads', message: 'Half of THREADS_MAX is in use.' };
     const generation = this.#preparedAs(spec.serving, spec.id) ?? this.#replacePrepared(spec, spec.serving, ahead);
     const endpoint = this.#ensure(spec.id);
+    endpoint.tickets.set(generation, ticket);
     const failure = await generation.prepare(endpoint.serving?.images ?? 0, ahead);
     if (failure === null && generation.state === 'prepared') return { ok: true };
     // The number may be another build's by now.
@@ -131,7 +138,7 @@ export class Deployment {
   /** What was prepared under this number, if it is this build. */
   #preparedAs({ generation, artifactPath }: GenerationSpec, id: string): Generation | null {
     const prepared = this.#endpoints.get(id)?.prepared.get(generation);
-    return prepared?.artifactPath === artifactPath ? prepared : null;
+    return prepared?.spec.artifactPath === artifactPath ? prepared : null;
   }
 
   /** Without waiting for anything: of calls that came together, each has had its effect before the next one is looked at. */
@@ -154,19 +161,43 @@ export class Deployment {
   }
 
   /**
-   * Makes one endpoint equal to `spec` (null: deleted) before it returns; doing so twice changes nothing. Gives the
-   * number of requests in flight in older generations of the endpoint.
+   * Makes one endpoint equal to `spec` (null: deleted) before it returns; doing so twice changes nothing, nor does a commit
+   * that is older than one the flip page has told of. The answer is the message's, see ControlCalls.
    */
-  commit(id: string, spec: EndpointSpec | null): number {
+  commit(
+    id: string,
+    spec: EndpointSpec | null,
+    version = 0,
+  ): { readonly draining: number; readonly followed: boolean } {
     const endpoint = this.#ensure(id);
-    const before = endpoint.spec;
-    endpoint.spec = spec;
+    const followed = isSame(endpoint.current(), spec?.serving ?? null);
+    if (version >= endpoint.version) this.#apply(endpoint, spec, version);
+    return { draining: endpoint.inFlightDraining, followed };
+  }
+
+  #apply(endpoint: Endpoint, spec: EndpointSpec | null, version: number): void {
+    const { id, spec: before } = endpoint;
+    endpoint.version = version;
+    this.#specify(endpoint, spec);
     this.#flip(endpoint, before, spec);
     if (spec === null) for (const number of endpoint.prepared.keys()) void this.abandon(id, number);
     else for (const generation of endpoint.generations) generation.setLimits(this.#limits(spec));
     if (!sameRoute(before, spec)) this.#routesChanged();
     this.#dropIfGone(endpoint);
-    return endpoint.inFlightDraining;
+  }
+
+  #specify(endpoint: Endpoint, spec: EndpointSpec | null): void {
+    endpoint.spec = spec;
+    endpoint.watch(this.#options.flipPage, spec?.flipPlace ?? null);
+  }
+
+  /** The flip page was turned: as much of the commit as can be known without its message. */
+  #follow(endpoint: Endpoint, { ticket, version }: FlipTurn): void {
+    const { spec } = endpoint;
+    const prepared = [...endpoint.prepared.values()].find(generation => endpoint.tickets.get(generation) === ticket);
+    if (prepared === undefined || spec === null || this.#ending || ticket === NO_TICKET) return;
+    endpoint.version = version;
+    this.#flip(endpoint, spec, { ...spec, serving: prepared.spec });
   }
 
   /** Drains everything, each generation within its endpoint's drain timeout; resolves when nothing is mapped. */
@@ -189,7 +220,7 @@ export class Deployment {
     const wanted = this.#ending ? null : (spec?.serving ?? null);
     const old = endpoint.serving;
     // An endpoint that was deleted and created again counts anew: the same number may be another build's.
-    if (old !== null && old.number === wanted?.generation && old.artifactPath === wanted.artifactPath) {
+    if (old !== null && isSame(old, wanted)) {
       old.forgiveFailures();
       return;
     }
@@ -243,7 +274,7 @@ export class Deployment {
 
   #ensure(id: string): Endpoint {
     let endpoint = this.#endpoints.get(id);
-    if (endpoint === undefined) this.#endpoints.set(id, (endpoint = new Endpoint(id)));
+    if (endpoint === undefined) this.#endpoints.set(id, (endpoint = new Endpoint(id, this.#onTurned)));
     return endpoint;
   }
 
@@ -254,6 +285,10 @@ export class Deployment {
   #routesChanged(): void {
     this.#options.routesChanged([...this.#endpoints.values()].filter(endpoint => endpoint.spec !== null));
   }
+}
+
+function isSame(generation: Generation | null, spec: GenerationSpec | null): boolean {
+  return generation?.number === spec?.generation && generation?.spec.artifactPath === spec?.artifactPath;
 }
 
 function sameRoute(a: EndpointSpec | null, b: EndpointSpec | null): boolean {

@@ -1,8 +1,7 @@
 import type { EndpointFigures, EndpointSpec, GenerationFigures } from '../protocol/control.ts';
-import type { RequestParts } from '../protocol/frame.ts';
 import { sumHeapBytes } from '../protocol/guard.ts';
-import type { Invocation, Outcome } from '../pool/handler-pool.ts';
 import { EndpointCounters } from './endpoint-counters.ts';
+import { FlipWatch, type FlipTurn } from './flip-watch.ts';
 import type { Generation } from './generation.ts';
 
 /** One endpoint in this process: what it should be, the generation that serves, and those before and after it. */
@@ -12,17 +11,30 @@ export class Endpoint {
   spec: EndpointSpec | null = null;
   serving: Generation | null = null;
   readonly prepared = new Map<number, Generation>();
+  /** What the flip page calls those that are prepared. */
+  readonly tickets = new WeakMap<Generation, number>();
   /** Each with what resolves when its last image is unmapped. */
   readonly draining = new Map<Generation, Promise<void>>();
   readonly counters = new EndpointCounters();
+  /** Version of the newest commit it has heard of; what is older is no news. */
+  version = 0;
+  #flipWatch: FlipWatch | null = null;
+  readonly #onTurned: (endpoint: Endpoint, turn: FlipTurn) => void;
 
-  constructor(id: string) {
+  constructor(id: string, onTurned: (endpoint: Endpoint, turn: FlipTurn) => void) {
     this.id = id;
+    this.#onTurned = onTurned;
   }
 
-  /** Gives a request to the generation that serves at this moment. null: none does, or it cannot be loaded. */
-  invoke(parts: RequestParts, settle: (outcome: Outcome) => void): Invocation | null {
-    return this.serving === null ? null : this.serving.invoke(parts, settle);
+  /** The generation that serves at this moment, after a look at the flip page. null: none does. */
+  current(): Generation | null {
+    if (this.#flipWatch?.hasTurned === true) this.#onTurned(this, this.#flipWatch.take());
+    return this.serving;
+  }
+
+  watch(flipPage: Int32Array | null, place: number | null): void {
+    if (this.#flipWatch?.place === place) return;
+    this.#flipWatch = flipPage === null || place === null ? null : new FlipWatch(flipPage, place);
   }
 
   get generations(): readonly Generation[] {

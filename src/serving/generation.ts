@@ -95,8 +95,8 @@ export class Generation implements ThreadHolder {
     options.surroundings.keeper.add(this);
   }
 
-  get artifactPath(): string {
-    return this.#spec.artifactPath;
+  get spec(): GenerationSpec {
+    return this.#spec;
   }
 
   get state(): GenerationState {

@@ -1,4 +1,4 @@
-/** The calls of libc that open a listening socket without accepting on it, which Node's own API cannot do. */
+/** Calls of libc for what Node's own API cannot do: a listening socket without accepting on it, and memory to share with other processes. */
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 
@@ -9,6 +9,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const MFD_CLOEXEC = 1;
 /** Size of `struct sockaddr_in6`, the larger of the two that are used. */
 const ADDRESS_BYTES = 28;
 
@@ -24,16 +25,18 @@ export class SystemCallError extends Error {
   }
 }
 
-interface SocketCalls {
+interface Calls {
   socket(domain: number, type: number, protocol: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   listen(fd: number, backlog: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   close(fd: number): number;
+  memfd_create(name: string, flags: number): number;
+  ftruncate(fd: number, length: number): number;
 }
 
-function loadCalls(): SocketCalls {
+function loadCalls(): Calls {
   const libc = koffi.load('libc.so.6');
   return {
     socket: libc.func('int socket(int domain, int type, int protocol)'),
@@ -42,11 +45,13 @@ function loadCalls(): SocketCalls {
     listen: libc.func('int listen(int fd, int backlog)'),
     getsockname: libc.func('int getsockname(int fd, _Out_ uint8_t* address, _Inout_ uint8_t* length)'),
     close: libc.func('int close(int fd)'),
+    memfd_create: libc.func('int memfd_create(const char* name, uint32_t flags)'),
+    ftruncate: libc.func('int ftruncate(int fd, int64_t length)'),
   };
 }
 
-let loaded: SocketCalls | undefined;
-const calls = (): SocketCalls => (loaded ??= loadCalls());
+let loaded: Calls | undefined;
+const calls = (): Calls => (loaded ??= loadCalls());
 
 function checked(call: string, result: number): number {
   if (result < 0) throw new SystemCallError(call, koffi.errno());
@@ -105,4 +110,16 @@ export function openListeningSocket(address: NumericAddress, port: number, backl
 
 export function closeSocket(fd: number): void {
   calls().close(fd);
+}
+
+/** Memory behind a descriptor, all zero; the name is for people. Closed on exec, as the socket. @throws SystemCallError */
+export function openSharedMemory(name: string, bytes: number): number {
+  const fd = checked('memfd_create', calls().memfd_create(name, MFD_CLOEXEC));
+  try {
+    checked('ftruncate', calls().ftruncate(fd, bytes));
+    return fd;
+  } catch (error) {
+    calls().close(fd);
+    throw error;
+  }
 }

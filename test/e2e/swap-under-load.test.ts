@@ -12,6 +12,8 @@ import { startLoad, type LedgerEntry } from '../support/load.ts';
 
 const SWAPS = Number(process.env['SWAPS'] ?? 60);
 const MEMORY_GROWTH_MAX = 0.05;
+/** A process that heard of a flip later than the other one would be found in some of them. */
+const FLIPS = 60;
 
 async function residentKib(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -74,4 +76,34 @@ test(`${SWAPS} swaps under 40 clients lose no request, answer nothing stale and 
   );
   if (SWAPS >= 1000)
     assert.ok(finish <= halfway * (1 + MEMORY_GROWTH_MAX), `memory grew from ${halfway} to ${finish} KiB`);
+});
+
+test('processes flip at the same instant: who was answered by a new generation is never answered by an older one', async () => {
+  await using gateway = await RunningGateway.start({ settings: { HANDLER_THREADS: '1', PROCESSES: '2' } });
+  const answerOf = (generation: number): string => `build ${generation % 3}`;
+  await gateway.deploy('swapped', { code: answering(answerOf(1)) });
+  await gateway.redeploy('swapped', answering(answerOf(2)));
+  await gateway.redeploy('swapped', answering(answerOf(3)));
+  let next = 4;
+  let seen = 3;
+  const older: LedgerEntry[] = [];
+  const load = startLoad({
+    url: `${gateway.url}/swapped`,
+    keepAlive: 24,
+    reconnecting: 8,
+    newest: () => seen,
+    keep(entry) {
+      if (entry.status === 200 && entry.body === answerOf(next)) seen = next;
+      else if (entry.newestAtStart === next || entry.body !== answerOf(next - 1)) older.push(entry);
+      return false;
+    },
+  });
+  for (let swap = 0; swap < FLIPS; swap += 1) {
+    await gateway.must('POST', '/endpoints/swapped/rollback', { generation: next - 3 });
+    const before = load.finished();
+    await eventually('every client has asked the new generation', () => load.finished() > before + 32);
+    next += 1;
+  }
+  await load.stop();
+  assert.deepEqual(older.slice(0, 5), [], `${older.length} of ${load.finished()} requests went to an older generation`);
 });

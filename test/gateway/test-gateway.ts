@@ -45,6 +45,7 @@ export class TestGateway {
     this.plane = new DataPlane({
       settings: { ...TEST_SETTINGS, ...options.settings },
       clock: this.#clock,
+      flipPage: null,
       createPools: () => this.factory,
       emit: event => void this.events.push(event),
       listen: async server => {

@@ -41,7 +41,7 @@ describe('a deploy', () => {
   test('finds what was prepared ahead, and has as many images as served before soon after', async () => {
     const h = new Harness();
     await h.start(spec('a', 1));
-    assert.deepEqual(await h.deployment.prepare(spec('a', 2), true), { ok: true });
+    assert.deepEqual(await h.deployment.prepare(spec('a', 2), { ahead: true }), { ok: true });
     h.factory.pool('a', 1).images = 3;
     h.deployment.commit('a', spec('a', 2));
     assert.equal(h.endpoint('a').serving?.number, 2);
@@ -53,7 +53,7 @@ describe('a deploy', () => {
   test('loads what was prepared ahead again when it had to give way, which is told', async () => {
     const h = new Harness({ threadsMax: 4 });
     await h.start(spec('a', 1));
-    assert.deepEqual(await h.deployment.prepare(spec('a', 2), true), { ok: true });
+    assert.deepEqual(await h.deployment.prepare(spec('a', 2), { ahead: true }), { ok: true });
     for (const id of ['b', 'c', 'd']) await h.deployment.prepare(spec(id, 1));
     await settled();
     assert.deepEqual(h.eventsOf('gave_way'), [{ kind: 'gave_way', endpoint: 'a', generation: 2 }]);
@@ -77,7 +77,7 @@ describe('a deploy', () => {
     await h.start(spec('a', 1));
     const other = spec('a', 2, { serving: { generation: 2, artifactPath: '/artifacts/other' } });
     // As when the messages are read at once: none of them has waited for the one before.
-    const guess = h.deployment.prepare(spec('a', 2), true);
+    const guess = h.deployment.prepare(spec('a', 2), { ahead: true });
     const abandoned = h.deployment.abandon('a', 2);
     const wanted = h.deployment.prepare(other);
     await abandoned;
@@ -121,7 +121,7 @@ describe('a commit', () => {
     h.answerOne();
     h.answerOne();
     await h.deployment.prepare(spec('a', 2));
-    assert.equal(h.deployment.commit('a', spec('a', 2)), 3);
+    assert.equal(h.deployment.commit('a', spec('a', 2)).draining, 3);
     assert.deepEqual(
       [...h.endpoint('a').draining.keys()].map(({ number, state }) => [number, state]),
       [[1, 'draining']],

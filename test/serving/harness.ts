@@ -40,6 +40,7 @@ export class Harness {
       queueMax: 100,
       inFlightMax: 1_000,
       crashLoopFaults: 0,
+      flipPage: null,
       clock: this.clock,
       emit: event => void this.events.push(event),
       routesChanged: routed => void (this.routed = routed.map(endpoint => endpoint.id)),
@@ -71,7 +72,8 @@ export class Harness {
       taken: true,
       cancel: () => undefined,
     };
-    const invocation = this.endpoint(id).invoke(PARTS, outcome => void (result.outcome = outcome));
+    const settle = (outcome: Outcome): void => void (result.outcome = outcome);
+    const invocation = this.endpoint(id).current()?.invoke(PARTS, settle) ?? null;
     result.taken = invocation !== null;
     result.cancel = () => invocation?.cancel();
     return result;

@@ -43,7 +43,11 @@ test('what is committed while a process starts reaches it before it accepts', as
   await using test = await TestFleet.open({ heldStarts: 1 });
   const started = test.start(endpoint('a', 1));
   await eventually('it is starting', () => test.logs('held').length === 1);
-  assert.equal(await test.fleet.commit('a', endpoint('a', 2)), 0, 'a process that serves nobody yet is not waited for');
+  assert.equal(
+    (await test.fleet.commit('a', endpoint('a', 2))).requestsLeft,
+    0,
+    'a process that serves nobody yet is not waited for',
+  );
   await test.fleet.commit('b', endpoint('b', 1));
   await test.fleet.commit('b', null);
   await writeFile(join(test.folder, 'release'), '');
@@ -64,7 +68,7 @@ test('a process that acknowledges in time is not replaced because the supervisor
 test('a commit sums what drains, and a process that does not acknowledge is replaced before it returns', async () => {
   await using test = await TestFleet.open({ ignoresCommits: true }, 2);
   await test.start();
-  assert.equal(await test.fleet.commit('a', endpoint('a', 1)), 1);
+  assert.equal((await test.fleet.commit('a', endpoint('a', 1))).requestsLeft, 1);
   assert.ok(test.history.includes('ended (commit_timeout)'));
   assert.ok(test.fleet.canServe());
   await eventually('two processes again', () => test.at('serving').length === 3);

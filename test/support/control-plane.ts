@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Compiler, CompileInput } from '../../src/build/compiler.ts';
 import { AdminError } from '../../src/errors.ts';
-import type { DataPlane, DataPlaneListener, ProcessId } from '../../src/lifecycle/data-plane.ts';
+import type { Committed, DataPlane, DataPlaneListener, ProcessId } from '../../src/lifecycle/data-plane.ts';
 import { lastErrorOf } from '../../src/lifecycle/states/endpoint-state.ts';
 import { Lifecycle } from '../../src/lifecycle/lifecycle.ts';
 import { EventBus, type TimedEvent } from '../../src/observe/events.ts';
@@ -63,7 +63,7 @@ export class FakeDataPlane implements DataPlane {
     this.#refusedAhead = null;
   }
 
-  async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
+  async commit(id: string, endpoint: EndpointSpec | null): Promise<Committed> {
     const before = this.routed.get(id)?.serving?.generation;
     this.calls.push(`commit ${id} ${endpoint?.serving?.generation ?? (endpoint === null ? 'deleted' : 'none')}`);
     if (endpoint === null) this.routed.delete(id);
@@ -73,7 +73,7 @@ export class FakeDataPlane implements DataPlane {
       if (this.retiresAtOnce) queueMicrotask(() => this.retire(id, before));
     }
     await Promise.resolve();
-    return this.requestsLeft;
+    return { requestsLeft: this.requestsLeft, flippedAt: performance.now() };
   }
 
   async figures(): Promise<readonly ProcessFigures[]> {

@@ -16,9 +16,10 @@ export class DesiredState {
     return this.#version;
   }
 
-  set(id: string, endpoint: EndpointSpec | null): Change {
+  /** `flipPlace`: where the flip page tells of it, if there. */
+  set(id: string, endpoint: EndpointSpec | null, flipPlace: number | null = null): Change {
     this.#version += 1;
-    const change = { version: this.#version, id, endpoint };
+    const change = { version: this.#version, id, endpoint: endpoint === null ? null : { ...endpoint, flipPlace } };
     // Set anew, so that the map stays in the order of versions.
     this.#changes.delete(id);
     this.#changes.set(id, change);
@@ -38,10 +39,13 @@ export class DesiredState {
     return [...this.#changes.values()].filter(change => change.version > version);
   }
 
-  /** Drops the memory of deletions that every process has heard of. */
-  forgetDeletions(version: number): void {
+  /** Drops the memory of deletions that every process has heard of. @returns the endpoints */
+  forgetDeletions(version: number): readonly string[] {
+    const forgotten: string[] = [];
     for (const { id, endpoint, version: deletedAt } of this.#changes.values()) {
-      if (endpoint === null && deletedAt <= version) this.#changes.delete(id);
+      if (endpoint === null && deletedAt <= version) forgotten.push(id);
     }
+    for (const id of forgotten) this.#changes.delete(id);
+    return forgotten;
   }
 }

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { LIMITS } from '../../config.ts';
 import { AdminError } from '../../errors.ts';
-import type { DataPlane, DataPlaneListener, ProcessId, RetiredReport } from '../../lifecycle/data-plane.ts';
+import type { Committed, DataPlane, DataPlaneListener, ProcessId, RetiredReport } from '../../lifecycle/data-plane.ts';
 import type { EventBus } from '../../observe/events.ts';
 import type { FigureLedger } from '../../observe/figure-ledger.ts';
 import { countersOf } from '../../observe/figures.ts';
@@ -18,10 +18,11 @@ import { DeadlyBinds } from './binds-under-way.ts';
 import { CallFailed } from './control-channel.ts';
 import { DesiredState, type Change } from './desired-state.ts';
 import { removeImagesOf } from './image-files.ts';
+import { FlipPage } from './flip-page.ts';
 import { planFleet, type FleetSize, type MemberState } from './fleet-plan.ts';
 import { GatewayProcess, type ProcessEnd } from './gateway-process.ts';
 import type { GuardSource } from '../guard-source.ts';
-import { Member } from './member.ts';
+import { Member, type CommitAnswer } from './member.ts';
 
 export interface FleetOptions extends FleetSize {
   readonly command: readonly string[];
@@ -46,6 +47,9 @@ const BINDS_AT_ONCE = 4;
 /** A process that was ready for so long did not die of its start: the next one needs no pause. */
 const STEADY_MS = 10_000;
 
+/** Of a process that has ended before it answered a commit: nothing is sent to any of its generations. */
+const GONE: CommitAnswer = { draining: 0, followed: true };
+
 /**
  * The gateway processes: keeps their number up, gives each the newest state, and speaks to those that serve as one data
  * plane. A spare is told everything too, but nobody waits for it and nobody hears of what it cannot do until it serves.
@@ -53,6 +57,7 @@ const STEADY_MS = 10_000;
 export class Fleet implements DataPlane {
   readonly #options: FleetOptions;
   readonly #state = new DesiredState();
+  readonly #flips = FlipPage.open();
   readonly #members = new Set<Member>();
   readonly #deadlyBinds = new DeadlyBinds();
   /** Of processes that end without having served. */
@@ -72,7 +77,7 @@ export class Fleet implements DataPlane {
   /** Starts the processes with what is deployed; resolves when one serves and the others have had their try. */
   async start(endpoints: readonly EndpointSpec[], listener: DataPlaneListener): Promise<void> {
     this.#listener = listener;
-    for (const endpoint of endpoints) this.#state.set(endpoint.id, endpoint);
+    for (const endpoint of endpoints) this.#state.set(endpoint.id, endpoint, this.#flips.page.place(endpoint.id));
     await Promise.all(Array.from({ length: this.#options.processes }, async () => this.#spawn()));
     this.#pollTimer = setInterval(() => void this.figures(), POLL_INTERVAL_MS).unref();
     while (this.#serving().length === 0) await once(this.#signals, 'serving');
@@ -96,7 +101,8 @@ export class Fleet implements DataPlane {
     const guardPath = await this.#options.guard.ensure();
     for (let attempt = 0; attempt < PREPARE_ATTEMPTS; attempt += 1) {
       const members = await this.#untilServing();
-      const outcomes = await Promise.all(members.map(async member => member.prepare(endpoint, guardPath, ahead)));
+      const request = { endpoint, ahead, ticket: this.#flips.page.ticket(endpoint) };
+      const outcomes = await Promise.all(members.map(async member => member.prepare(request, guardPath)));
       const failure = outcomes.find(outcome => outcome?.ok === false);
       if (failure !== undefined && failure !== null) return failure;
       if (outcomes.some(outcome => outcome?.ok === true)) return { ok: true };
@@ -112,17 +118,22 @@ export class Fleet implements DataPlane {
     await Promise.all(this.#holders().map(async member => member.abandon(endpoint, generation)));
   }
 
-  async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
-    const change = this.#state.set(id, endpoint);
+  async commit(id: string, endpoint: EndpointSpec | null): Promise<Committed> {
+    const change = this.#state.set(id, endpoint, this.#flips.page.place(id));
+    this.#flips.page.turn(change);
+    const turnedAt = performance.now();
     this.#deadlyBinds.superseded(id, endpoint?.serving?.generation ?? null);
-    const draining = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
+    const answers = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
+    const flippedAt = answers.every(({ followed }) => followed) ? turnedAt : performance.now();
     // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
     setImmediate(() => {
       for (const spare of this.#inState('spare')) void this.#catchUp(spare);
     });
     const versions = [...this.#members].map(member => member.version);
-    this.#state.forgetDeletions(Math.min(this.#state.version, ...versions));
-    return draining.reduce((sum, requests) => sum + requests, 0);
+    for (const deleted of this.#state.forgetDeletions(Math.min(this.#state.version, ...versions))) {
+      this.#flips.page.forget(deleted);
+    }
+    return { requestsLeft: answers.reduce((sum, { draining }) => sum + draining, 0), flippedAt };
   }
 
   async figures(): Promise<readonly ProcessFigures[]> {
@@ -182,17 +193,17 @@ export class Fleet implements DataPlane {
   }
 
   /** A process that does not acknowledge cannot be left: it would go on answering from an older generation. */
-  async #commitTo(member: Member, change: Change): Promise<number> {
+  async #commitTo(member: Member, change: Change): Promise<CommitAnswer> {
     try {
       return await member.commit(change);
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      if (error.kind === 'gone') return 0;
+      if (error.kind === 'gone') return GONE;
       this.#kill(member, error.kind === 'timeout' ? 'commit_timeout' : 'commit_failed');
       await member.process.ended;
       // Where none comes up, the deploy stands all the same: whichever starts next gets it.
       if (!this.#stopping) await this.#untilServing().catch(() => []);
-      return 0;
+      return GONE;
     }
   }
 
@@ -210,6 +221,7 @@ export class Fleet implements DataPlane {
     const process = GatewayProcess.spawn({
       command: this.#options.command,
       listeningFd: this.#options.listeningFd,
+      flipPageFd: this.#flips.fd,
       compileCacheDir: this.#options.compileCacheDir,
       onEvent: event => this.#receive(member, event),
       onLost: () => this.#lose(member),

@@ -17,6 +17,7 @@ export interface GatewayProcessOptions {
   /** What runs, with Node: `[src/main.ts, --gateway-process]`, or a stand-in in tests. */
   readonly command: readonly string[];
   readonly listeningFd: number;
+  readonly flipPageFd: number;
   /** Where Node keeps compiled modules. */
   readonly compileCacheDir: string;
   readonly onEvent: (event: GatewayEvent) => void;
@@ -85,7 +86,7 @@ export class GatewayProcess {
   /** null: the operating system refuses another process. */
   static spawn(options: GatewayProcessOptions): GatewayProcess | null {
     const child = spawn(process.execPath, options.command, {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd, 'pipe'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', options.listeningFd, 'pipe', options.flipPageFd],
       serialization: 'advanced',
       env: {
         ...gatewayEnvironment(process.env),

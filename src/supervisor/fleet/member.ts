@@ -3,6 +3,7 @@ import { LIMITS } from '../../config.ts';
 import { withoutGeneration, type GenerationName } from '../../observe/figures.ts';
 import type {
   BindFailure,
+  ControlCalls,
   CrashRow,
   DataPlaneSettings,
   EndpointSpec,
@@ -37,6 +38,9 @@ const LOST_GRACE_MS = 1_000;
 const EXIT_GRACE_MS = 2_000;
 
 export type EndpointFailure = { readonly endpoint: string } & BindFailure;
+
+export type CommitAnswer = Pick<ControlCalls['commit']['answer'], 'draining' | 'followed'>;
+type PrepareRequest = Required<ControlCalls['prepare']['request']>;
 
 export interface BringUpOptions {
   readonly settings: DataPlaneSettings;
@@ -180,12 +184,13 @@ export class Member implements Placed {
   }
 
   /** null: the process ended, and not of this, or serves no more. */
-  async prepare(endpoint: EndpointSpec, guardPath: string, ahead: boolean): Promise<PrepareOutcome | null> {
+  async prepare(request: PrepareRequest, guardPath: string): Promise<PrepareOutcome | null> {
+    const { endpoint, ahead } = request;
     if (this.hasPrepared(endpoint)) return { ok: true };
     try {
       await this.giveGuard(guardPath);
       const answered = ahead ? this.#preparedAhead.ask(endpoint) : null;
-      const outcome = await this.process.call('prepare', { endpoint, ahead }, PREPARE_TIMEOUT_MS);
+      const outcome = await this.process.call('prepare', request, PREPARE_TIMEOUT_MS);
       answered?.(outcome.ok);
       // One that was relieved meanwhile lets go of what it has prepared; it is not needed any more.
       return outcome.ok || this.state === 'serving' ? outcome : null;
@@ -205,14 +210,14 @@ export class Member implements Placed {
     await this.process.call('abandon', { endpoint, generation }, ABANDON_TIMEOUT_MS).catch(() => null);
   }
 
-  /** @returns requests in flight in older generations. @throws CallFailed */
-  async commit(change: Change, timeoutMs: number = LIMITS.commitTimeoutMs): Promise<number> {
+  /** @throws CallFailed */
+  async commit(change: Change, timeoutMs: number = LIMITS.commitTimeoutMs): Promise<CommitAnswer> {
     this.#sentVersion = Math.max(this.#sentVersion, change.version);
     this.#preparedAhead.committed(change.id);
     const patience = { timeoutMs, mostExcusedMs: LIMITS.unresponsiveMs };
-    const { draining } = await this.process.callExcused('commit', change, patience);
+    const answer = await this.process.callExcused('commit', change, patience);
     this.#version = Math.max(this.#version, change.version);
-    return draining;
+    return answer;
   }
 
   /** How long it has given no figures, in milliseconds. */

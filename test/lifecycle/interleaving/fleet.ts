@@ -1,7 +1,8 @@
-import type { DataPlane, DataPlaneListener, ProcessId } from '../../../src/lifecycle/data-plane.ts';
+import type { Committed, DataPlane, DataPlaneListener, ProcessId } from '../../../src/lifecycle/data-plane.ts';
 import type { EndpointSpec, GatewayEvent, PrepareOutcome, ProcessFigures } from '../../../src/protocol/control.ts';
 import type { GenerationBindFailure } from '../../../src/serving/deployment.ts';
 import { DesiredState, type Change } from '../../../src/supervisor/fleet/desired-state.ts';
+import { FlipPage } from '../../../src/supervisor/fleet/flip-page.ts';
 import { SimulatedProcess, type Handlers } from './process.ts';
 
 const SERVING = 2;
@@ -15,6 +16,8 @@ export class SimulatedFleet implements DataPlane {
   /** What went wrong in the order of calls. */
   readonly violations: string[] = [];
   readonly #state = new DesiredState();
+  readonly #flipWords = new Int32Array(64);
+  readonly #flipPage = new FlipPage(this.#flipWords);
   readonly #preparing = new Set<string>();
   #handlers: Handlers | null = null;
   #started = 0;
@@ -48,14 +51,15 @@ export class SimulatedFleet implements DataPlane {
   }
 
   async prepare(spec: EndpointSpec, ahead = false): Promise<PrepareOutcome> {
-    if (ahead) return this.#guess(spec);
+    const ticket = this.#flipPage.ticket(spec);
+    if (ahead) return this.#guess(spec, ticket);
     if (this.#preparing.has(spec.id)) this.violations.push(`${spec.id} is prepared twice at once`);
     this.#preparing.add(spec.id);
     try {
       for (;;) {
         while (this.#inState('serving').length === 0) await this.#serves.promise;
         const calls = this.#inState('serving').map(async process =>
-          process.preparedAhead.has(spec) ? PREPARED : process.call(() => process.deployment.prepare(spec)),
+          process.preparedAhead.has(spec) ? PREPARED : process.call(() => process.deployment.prepare(spec, { ticket })),
         );
         const outcomes = (await Promise.all(calls)).filter(outcome => outcome !== null);
         const failure = outcomes.find(outcome => !outcome.ok);
@@ -72,10 +76,10 @@ export class SimulatedFleet implements DataPlane {
     return serving.length > 0 && serving.every(process => process.preparedAhead.has(spec));
   }
 
-  async #guess(spec: EndpointSpec): Promise<PrepareOutcome> {
+  async #guess(spec: EndpointSpec, ticket: number): Promise<PrepareOutcome> {
     const guess = async (process: SimulatedProcess): Promise<PrepareOutcome | null> => {
       const answered = process.preparedAhead.ask(spec);
-      const outcome = await process.call(() => process.deployment.prepare(spec, true));
+      const outcome = await process.call(() => process.deployment.prepare(spec, { ahead: true, ticket }));
       answered(outcome?.ok === true);
       return outcome;
     };
@@ -94,11 +98,12 @@ export class SimulatedFleet implements DataPlane {
     await Promise.all(this.#holders().map(abandon));
   }
 
-  async commit(id: string, endpoint: EndpointSpec | null): Promise<number> {
-    const change = this.#state.set(id, endpoint);
+  async commit(id: string, endpoint: EndpointSpec | null): Promise<Committed> {
+    const change = this.#state.set(id, endpoint, this.#flipPage.place(id));
+    this.#flipPage.turn(change);
     const draining = await Promise.all(this.#holders().map(process => this.#commitTo(process, change)));
     for (const spare of this.#inState('spare')) void this.#catchUp(spare);
-    return draining.reduce<number>((sum, requests) => sum + (requests ?? 0), 0);
+    return { requestsLeft: draining.reduce<number>((sum, requests) => sum + (requests ?? 0), 0), flippedAt: 0 };
   }
 
   async figures(): Promise<readonly ProcessFigures[]> {
@@ -123,7 +128,7 @@ export class SimulatedFleet implements DataPlane {
   async #bringUp(): Promise<void> {
     if (this.#handlers === null) return;
     this.#started += 1;
-    const process: SimulatedProcess = new SimulatedProcess(this.#started, this.#handlers, event =>
+    const process: SimulatedProcess = new SimulatedProcess(this.#started, this.#handlers, this.#flipWords, event =>
       this.#receive(process, event),
     );
     this.processes.push(process);
@@ -164,7 +169,7 @@ export class SimulatedFleet implements DataPlane {
   #commitTo(process: SimulatedProcess, { id, endpoint, version }: Change): Promise<number | null> {
     process.sentVersion = Math.max(process.sentVersion, version);
     process.preparedAhead.committed(id);
-    return process.call(() => process.deployment.commit(id, endpoint));
+    return process.call(() => process.deployment.commit(id, endpoint, version).draining);
   }
 
   #receive(process: SimulatedProcess, event: GatewayEvent): void {

@@ -41,10 +41,10 @@ export class SimulatedProcess {
   readonly #unanswered = new Set<() => void>();
   readonly #onEvent: (event: GatewayEvent) => void;
 
-  constructor(pid: ProcessId, handlers: Handlers, onEvent: (event: GatewayEvent) => void) {
+  constructor(pid: ProcessId, handlers: Handlers, flipPage: Int32Array, onEvent: (event: GatewayEvent) => void) {
     this.pid = pid;
     this.#onEvent = onEvent;
-    const harness = new Harness({ emit: event => this.#tell(() => this.#onEvent(event)) });
+    const harness = new Harness({ flipPage, emit: event => this.#tell(() => this.#onEvent(event)) });
     ({ deployment: this.deployment, factory: this.factory, clock: this.clock } = harness);
     this.factory.handler = (...call) => handlers.handle(this, ...call);
     this.factory.beforeBind = pool => handlers.beforeBind(pool);

@@ -161,7 +161,8 @@ export class World implements Handlers, AsyncDisposable {
     this.#asked.push(asked);
     const endpoint = [...deployment.endpoints].find(one => one.id === id);
     const isRouted = endpoint !== undefined && endpoint.spec !== null;
-    if (!isRouted || endpoint.invoke(parts, end) === null) end(null);
+    const invocation = isRouted ? endpoint.current()?.invoke(parts, end) : null;
+    if (invocation === null || invocation === undefined) end(null);
   }
 
   handle(process: SimulatedProcess, parts: RequestParts, settle: (outcome: Outcome) => void, pool: ManualPool): void {
