@@ -150,7 +150,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
 
   retire(drainTimeoutMs: number, leftWith: Failure = 'handler_drain_forced'): Promise<RetireOutcome> {
     if (this.#retired === null) this.#retired = this.#retire(drainTimeoutMs, leftWith);
-    else setTimeout(() => this.#drainOver.resolve(false), drainTimeoutMs).unref();
+    else this.#endDrainAfter(drainTimeoutMs, this.#retired);
     return this.#retired;
   }
 
@@ -256,6 +256,12 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
       parkedWorkers: this.#workers.parked(),
       threadsMax: this.#limits.threadsMax,
     };
+  }
+
+  /** The timer goes with the drain: it would keep the pool in memory for as long as it was to last at most. */
+  #endDrainAfter(drainTimeoutMs: number, retired: Promise<RetireOutcome>): void {
+    const timer = setTimeout(() => this.#drainOver.resolve(false), drainTimeoutMs).unref();
+    void retired.finally(() => clearTimeout(timer));
   }
 
   async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {

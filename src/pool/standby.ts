@@ -182,12 +182,18 @@ export class Standby {
       this.#pools.splice(this.#pools.indexOf(pool), 1);
       this.discard(pool);
     }
-    this.#pools.sort((a, b) => a.threads - b.threads);
-    const fitting = this.#pools.findIndex(pool => pool.threads >= threads);
-    const [pool] = this.#pools.splice(fitting === -1 ? this.#pools.length - 1 : fitting, 1);
+    const pool = this.#best(threads);
+    if (pool !== null) this.#pools.splice(this.#pools.indexOf(pool), 1);
     this.#leastPools = Math.min(this.#leastPools, this.#pools.length);
     this.#refillAfter(REFILL_AFTER_MS);
     return pool ?? new BlankPool(this.#options, 0);
+  }
+
+  /** Of pools that fit alike the one that came back last: the others' threads stay as small as they are, or are not needed. */
+  #best(threads: number): BlankPool | null {
+    const fitting = this.#pools.filter(pool => pool.threads >= threads).map(pool => pool.threads);
+    const size = fitting.length > 0 ? Math.min(...fitting) : Math.max(...this.#pools.map(pool => pool.threads));
+    return this.#pools.findLast(pool => pool.threads === size) ?? null;
   }
 
   /** Takes back a pool whose serve tasks have ended. */

@@ -2,15 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { SendWatch } from '../../src/gateway/client/send-stall.ts';
+import { collectGarbage } from '../support/garbage.ts';
 import { ManualClock } from '../serving/manual-clock.ts';
 import { replyWith, type ManualHandler } from '../serving/manual-pool.ts';
 import { endpointSpec, TestGateway } from './test-gateway.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 const MEBIBYTE = 1024 * 1024;
 
