@@ -1,13 +1,14 @@
 import { chmodSync, constants, copyFileSync } from 'node:fs';
 import type { BindFailure } from '../src/protocol/control.ts';
 import { BIND_ERRORS, ENTRY } from '../src/protocol/guard.ts';
+import { REPLY_RECORD_BYTES_MAX } from '../src/protocol/ring.ts';
 import type { ImageSpec } from '../src/protocol/worker.ts';
 import type { ThreadGuard } from './guard.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageRequest } from './image-request.ts';
 
-/** Output of one call; only a larger one has to be fetched. */
-const OUTPUT_BYTES = 64 * 1024;
+/** Output of one call; only a larger one, which the reply ring would not take either, has to be fetched. */
+const OUTPUT_BYTES = REPLY_RECORD_BYTES_MAX;
 /** Fetching copies memory that is ready: a limit only against an image that is damaged. */
 const FETCH_LIMIT_MS = 5_000;
 /** Giving memory back takes milliseconds: likewise. */

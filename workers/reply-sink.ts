@@ -7,14 +7,12 @@ import {
   POOL_RECORD,
   RECORD_ALIGNMENT,
   REPLY_DATA_BYTE,
+  REPLY_RECORD_BYTES_MAX,
   REPLY_RING_DATA_BYTES,
   REPLY_WORD,
   type LostCode,
 } from '../src/protocol/ring.ts';
 import type { WorkerToMain } from '../src/protocol/worker.ts';
-
-/** A record larger than this does not go through the ring, where it would push out many small ones. */
-const RING_RECORD_BYTES_MAX = 64 * 1024;
 
 /** A worker's side of its reply ring: the only one that writes to it. What does not fit goes over the port. */
 export class ReplySink {
@@ -35,7 +33,7 @@ export class ReplySink {
   /** Passes on the record in `source` from `start` to `end`, as the image wrote it. */
   record(source: Buffer, start: number, end: number): void {
     const length = end - start;
-    const at = length <= RING_RECORD_BYTES_MAX ? this.#reserve(length) : -1;
+    const at = length <= REPLY_RECORD_BYTES_MAX ? this.#reserve(length) : -1;
     if (at === -1) return this.#transfer(source, start, end);
     source.copy(this.#data, at, start, end);
     this.#publish(at, length);

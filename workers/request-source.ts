@@ -1,9 +1,13 @@
 import {
+  ANNEX_BYTES,
+  NOT_ANNEXED,
   OWNER,
   RING_WORD,
   SLOT_BYTES,
   TICKET,
   WORKER_STATE,
+  annexByte,
+  annexWord,
   claimWord,
   controlWord,
   lengthWord,
@@ -19,8 +23,9 @@ import { Spinner } from './spinner.ts';
 export class RequestSource {
   readonly #words: Int32Array;
   readonly #memory: SharedArrayBuffer;
-  /** Views of the slots, made when first claimed. */
+  /** Views of the slots and annexes, made when first used. */
   readonly #slots: Buffer[] = [];
+  readonly #annexes: Buffer[] = [];
   readonly #owner: number;
   readonly #state: number;
   readonly #control: number;
@@ -56,10 +61,11 @@ export class RequestSource {
     }
   }
 
-  /** The frame in a slot this worker has claimed. */
+  /** The frame of a slot this worker has claimed; what follows it in the memory is not its own. */
   frame(slot: number): Buffer {
-    this.#slots[slot] ??= Buffer.from(this.#memory, slotByte(slot), SLOT_BYTES);
-    return this.#slots[slot];
+    const annex = this.#words[annexWord(slot)] ?? NOT_ANNEXED;
+    if (annex === NOT_ANNEXED) return (this.#slots[slot] ??= Buffer.from(this.#memory, slotByte(slot), SLOT_BYTES));
+    return (this.#annexes[annex] ??= Buffer.from(this.#memory, annexByte(annex), ANNEX_BYTES));
   }
 
   /** Bytes of the frame in the slot; null: the slot holds a ticket. */

@@ -8,10 +8,12 @@
  *     │ order    256 words   position → slot, sequence     │   positions count up for ever; position & 255 is the index
  *     │ claims   256 words   slot → owner, sequence        │
  *     │ lengths  256 words   slot → bytes of its frame     │   TICKET: the frame is too large and has to be asked for
+ *     │ annexed  256 words   slot → annex its frame is in  │   NOT_ANNEXED: it is in the slot
  *     │ slots    256 × 8 KiB                               │
+ *     │ annexes   32 × 128 KiB                             │   for frames that are larger than a slot
  *     └────────────────────────────────────────────────────┘
  *
- * Slots come from a free list, last in, first out, so that few of them are ever touched; `order` keeps requests in turn.
+ * Slots and annexes come from free lists, last in, first out, so that few of them are ever touched; `order` keeps requests in turn.
  * Order and claim word carry the slot's sequence number, so a claim can never hit a later use of the slot:
  *
  *            post               claim by worker w             w reports on the request
@@ -23,7 +25,11 @@
 export const WORKERS_MAX = 64;
 export const SLOTS = 256;
 export const SLOT_BYTES = 8 * 1024;
-/** Length word of a slot whose frame did not fit: only its deadline and request number are in the slot. */
+/** A frame that is larger than a slot, but not than this, costs a copy like a small one; a ticket, two messages and a transfer more. */
+export const ANNEXES = 32;
+export const ANNEX_BYTES = 128 * 1024;
+export const NOT_ANNEXED = -1;
+/** Length word of a slot whose frame did not fit anywhere: only its deadline and request number are in the slot. */
 export const TICKET = -1;
 
 const CACHE_LINE_WORDS = 16;
@@ -40,8 +46,10 @@ export const controlWord = (index: number): number => stateWord(index) + 1;
 const ORDER_WORD = RING_WORD.workers + WORKERS_MAX * WORKER_WORD_COUNT;
 const CLAIMS_WORD = ORDER_WORD + SLOTS;
 const LENGTHS_WORD = CLAIMS_WORD + SLOTS;
-const SLOTS_BYTE = Math.ceil(((LENGTHS_WORD + SLOTS) * WORD_BYTES) / 4096) * 4096;
-export const REQUEST_RING_BYTES = SLOTS_BYTE + SLOTS * SLOT_BYTES;
+const ANNEXED_WORD = LENGTHS_WORD + SLOTS;
+const SLOTS_BYTE = Math.ceil(((ANNEXED_WORD + SLOTS) * WORD_BYTES) / 4096) * 4096;
+const ANNEXES_BYTE = SLOTS_BYTE + SLOTS * SLOT_BYTES;
+export const REQUEST_RING_BYTES = ANNEXES_BYTE + ANNEXES * ANNEX_BYTES;
 
 /** Bytes before the slots: all that has to be zero when a ring is opened. */
 export const RING_CONTROL_BYTES = SLOTS_BYTE;
@@ -49,7 +57,9 @@ export const RING_CONTROL_BYTES = SLOTS_BYTE;
 export const orderWord = (position: number): number => ORDER_WORD + (position & (SLOTS - 1));
 export const claimWord = (slot: number): number => CLAIMS_WORD + slot;
 export const lengthWord = (slot: number): number => LENGTHS_WORD + slot;
+export const annexWord = (slot: number): number => ANNEXED_WORD + slot;
 export const slotByte = (slot: number): number => SLOTS_BYTE + slot * SLOT_BYTES;
+export const annexByte = (annex: number): number => ANNEXES_BYTE + annex * ANNEX_BYTES;
 
 /** What a worker does, as the main thread needs to know to wake it. */
 export const WORKER_STATE = {
@@ -82,7 +92,9 @@ export const waitingClaim = (order: number): number => order & ~LOW_MASK;
  *
  *     TAIL │ HEAD │ ███ record │ record │ padding ░░░░│
  */
-export const REPLY_RING_DATA_BYTES = 256 * 1024;
+export const REPLY_RING_DATA_BYTES = 512 * 1024;
+/** A larger record does not go through the ring, where it would push out many small ones, but through the port. */
+export const REPLY_RECORD_BYTES_MAX = 128 * 1024;
 export const REPLY_WORD = { tail: 0, head: CACHE_LINE_WORDS } as const;
 export const REPLY_DATA_BYTE = 2 * CACHE_LINE_WORDS * WORD_BYTES;
 export const REPLY_RING_BYTES = REPLY_DATA_BYTE + REPLY_RING_DATA_BYTES;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DOORBELL_BYTES, OWNER, SLOTS, SLOT_BYTES, WORKER_STATE } from '../../src/protocol/ring.ts';
+import { ANNEXES, ANNEX_BYTES, DOORBELL_BYTES, OWNER, SLOTS, SLOT_BYTES, WORKER_STATE } from '../../src/protocol/ring.ts';
 import { RequestRing, standaloneFrame } from '../../src/pool/ring/request-ring.ts';
 import { RequestSource } from '../../workers/request-source.ts';
 import { partsOf } from './harness.ts';
@@ -45,9 +45,35 @@ describe('a request ring', () => {
     assert.deepEqual(Buffer.from(source.frame(slot).subarray(0, bytes)), expected);
   });
 
+  it('carries a frame larger than a slot in an annex, as long as there is one', () => {
+    const { ring, source } = ringWithSources();
+    const parts = partsOf('', { body: Buffer.from('0123456789abcdef'.repeat(SLOT_BYTES / 8)) });
+    const isWhole = (slot: number, number: number): boolean => {
+      assert.equal(source.claim(), slot);
+      const bytes = source.frameBytes(slot);
+      const expected = Buffer.from(standaloneFrame(parts, number, DEADLINE_MS));
+      return bytes !== null && source.frame(slot).subarray(0, bytes).equals(expected);
+    };
+    const post = (number: number): number => ring.post(parts, number, DEADLINE_MS);
+    const slots = Array.from({ length: ANNEXES }, (_, number) => post(number));
+    const [oneTooMany, small] = [post(ANNEXES), ring.post(partsOf(''), 99, DEADLINE_MS)];
+    for (const [number, slot] of slots.entries()) assert.ok(isWhole(slot, number), `frame ${number}`);
+    assert.equal(source.claim(), oneTooMany);
+    assert.equal(source.frameBytes(oneTooMany), null, 'a ticket');
+    assert.equal(source.claim(), small);
+    assert.equal(source.frame(small).readUInt32LE(8), 99);
+    ring.release(slots[5] ?? -1);
+    const again = post(100);
+    ring.setDeadline(again, 77);
+    assert.equal(source.frame(again).readDoubleLE(0), 77);
+    ring.setDeadline(again, DEADLINE_MS);
+    assert.ok(isWhole(again, 100));
+    for (const slot of [oneTooMany, small, again]) ring.release(slot);
+  });
+
   it('holds a ticket with deadline and number in place of a frame that is too large', () => {
     const { ring, source } = ringWithSources();
-    const slot = ring.post(partsOf('', { body: Buffer.alloc(SLOT_BYTES) }), 9, DEADLINE_MS);
+    const slot = ring.post(partsOf('', { body: Buffer.alloc(ANNEX_BYTES) }), 9, DEADLINE_MS);
     assert.equal(source.claim(), slot);
     assert.equal(source.frameBytes(slot), null);
     assert.equal(source.frame(slot).readDoubleLE(0), DEADLINE_MS);

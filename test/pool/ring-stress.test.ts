@@ -15,7 +15,10 @@ const WORKERS = 3;
 /** Every so many frames one is taken back at once, if no worker was faster. */
 const REVOKE_EVERY = 7;
 
-const bodyOf = (number: number): string => `${number}-`.repeat(1 + (number % 40));
+/** Every so many frames one is larger than a slot. */
+const ANNEX_EVERY = 97;
+
+const bodyOf = (number: number): string => `${number}-`.repeat(number % ANNEX_EVERY === 0 ? 5_000 : 1 + (number % 40));
 
 it(`carries ${FRAMES} frames over three workers, each answered once with its own content`, async () => {
   const ring = new RequestRing();

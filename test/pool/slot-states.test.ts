@@ -13,8 +13,10 @@ import { ringPools } from './ring-pools.ts';
 
 const THREAD_KILLS = Number(process.env['THREAD_KILLS'] ?? 25);
 const TIMEOUT_MS = 250;
-/** A body that fits into no slot: its frame goes over the port. */
+/** A body that fits into no slot: its frame needs an annex. */
 const LARGE = { body: Buffer.alloc(20_000, 'x') };
+/** One that fits into no annex either: its frame goes over the port. */
+const HUGE = { body: Buffer.alloc(200_000, 'x') };
 
 // None in standby: a thread that is still loading koffi must not be terminated.
 const pools = await ringPools({ standbyPools: 0 });
@@ -59,8 +61,14 @@ const STATES: readonly SlotState[] = [
     killed: /^(200 x|handler_timeout)$/,
   },
   {
-    name: 'waiting with a frame that does not fit',
+    name: 'waiting with its frame in an annex',
     bring: pool => behindBurning(pool, LARGE),
+    timedOut: /^(200 x|handler_timeout)$/,
+    killed: /^(200 x|handler_timeout)$/,
+  },
+  {
+    name: 'waiting with a frame that does not fit',
+    bring: pool => behindBurning(pool, HUGE),
     timedOut: /^(200 x|handler_timeout)$/,
     killed: /^(200 x|handler_timeout)$/,
   },
@@ -77,10 +85,20 @@ const STATES: readonly SlotState[] = [
   {
     name: 'claimed, its frame asked for',
     async bring(pool) {
-      const asked = ask(pool, 'op=forever', LARGE);
+      const asked = ask(pool, 'op=forever', HUGE);
       // The worker claims it; what it asks for is not read before the event loop turns.
       await new Promise(resolve => setImmediate(resolve));
       block(20);
+      return asked;
+    },
+    timedOut: /^handler_timeout$/,
+    killed: /^handler_crashed$/,
+  },
+  {
+    name: 'suspended, its annex free again',
+    async bring(pool) {
+      const asked = ask(pool, 'op=forever', LARGE);
+      await isTaken(pool);
       return asked;
     },
     timedOut: /^handler_timeout$/,
@@ -184,7 +202,7 @@ it(`${THREAD_KILLS} threads that are killed at any moment cost only what they ha
   const { pool, kill } = await poolOfOne();
   const queries = ['op=big&n=1', 'op=sleep&n=1', 'op=big&n=300000', 'op=forever'];
   for (let killed = 0; killed < THREAD_KILLS; killed += 1) {
-    const asked = queries.flatMap(query => [ask(pool, query), ask(pool, query, LARGE)]);
+    const asked = queries.flatMap(query => [ask(pool, query), ask(pool, query, LARGE), ask(pool, query, HUGE)]);
     for (let turns = killed % 6; turns > 0; turns -= 1) await new Promise(resolve => setImmediate(resolve));
     await kill();
     await Promise.all(asked.map(({ outcome }) => outcome));

@@ -1,5 +1,8 @@
 import { REQUEST_HEADER_BYTES, requestFrameBytes, writeRequestFrame, type RequestParts } from '../../protocol/frame.ts';
 import {
+  ANNEXES,
+  ANNEX_BYTES,
+  NOT_ANNEXED,
   OWNER,
   REQUEST_RING_BYTES,
   RING_CONTROL_BYTES,
@@ -8,6 +11,8 @@ import {
   SLOT_BYTES,
   TICKET,
   WORKER_STATE,
+  annexByte,
+  annexWord,
   claimWord,
   controlWord,
   lengthWord,
@@ -26,6 +31,9 @@ export class RequestRing {
   readonly #sequences = new Int32Array(SLOTS);
   readonly #free = Int32Array.from({ length: SLOTS }, (_, index) => SLOTS - 1 - index);
   #freeCount = SLOTS;
+  readonly #freeAnnexes = Array.from({ length: ANNEXES }, (_, index) => ANNEXES - 1 - index);
+  /** By slot: the annex its frame is in. */
+  readonly #annexed = new Int8Array(SLOTS).fill(NOT_ANNEXED);
   #tail = 0;
 
   /** `memory` may have been another ring's; it is emptied. */
@@ -48,8 +56,11 @@ export class RequestRing {
   /** Makes a request visible to the workers; it wakes none of them. Returns its slot; there has to be room. */
   post(parts: RequestParts, request: number, deadlineMs: number): number {
     const slot = this.#takeSlot();
-    const at = slotByte(slot);
-    if (requestFrameBytes(parts) <= SLOT_BYTES) {
+    const bytes = requestFrameBytes(parts);
+    const annex = bytes > SLOT_BYTES && bytes <= ANNEX_BYTES ? this.#annex(slot) : NOT_ANNEXED;
+    const at = this.#frameByte(slot);
+    this.#words[annexWord(slot)] = annex;
+    if (bytes <= SLOT_BYTES || annex !== NOT_ANNEXED) {
       this.#words[lengthWord(slot)] = writeRequestFrame(this.#bytes, at, parts, request, deadlineMs);
     } else {
       this.#bytes.writeDoubleLE(deadlineMs, at);
@@ -79,11 +90,15 @@ export class RequestRing {
   /** The slot may be used again: its request was revoked, or a worker has taken the frame out of it. */
   release(slot: number): void {
     this.#free[this.#freeCount++] = slot;
+    const annex = this.#annexed[slot] ?? NOT_ANNEXED;
+    if (annex === NOT_ANNEXED) return;
+    this.#annexed[slot] = NOT_ANNEXED;
+    this.#freeAnnexes.push(annex);
   }
 
   /** A new deadline for a request that may still be waiting; a worker that has claimed it may have read the old one. */
   setDeadline(slot: number, deadlineMs: number): void {
-    this.#bytes.writeDoubleLE(deadlineMs, slotByte(slot));
+    this.#bytes.writeDoubleLE(deadlineMs, this.#frameByte(slot));
   }
 
   /** Slot at the front of the queue, -1 when all positions were looked at. */
@@ -124,6 +139,19 @@ export class RequestRing {
     // All waiters of the word: a waitAsync that was left over may stand before the wait that matters.
     Atomics.notify(this.#words, word);
     return true;
+  }
+
+  /** Where the slot's frame is, or what there is of it. */
+  #frameByte(slot: number): number {
+    const annex = this.#annexed[slot] ?? NOT_ANNEXED;
+    return annex === NOT_ANNEXED ? slotByte(slot) : annexByte(annex);
+  }
+
+  /** Gives the slot an annex until it is released, if there is one. */
+  #annex(slot: number): number {
+    const annex = this.#freeAnnexes.pop() ?? NOT_ANNEXED;
+    this.#annexed[slot] = annex;
+    return annex;
   }
 
   #takeSlot(): number {
