@@ -8,7 +8,8 @@ import type { Endpoint } from '../serving/endpoint.ts';
 import { InterruptBudget } from '../serving/interrupt-budget.ts';
 import { processFigures, TrafficCounters } from '../serving/process-figures.ts';
 import { AccessLog } from './access-log.ts';
-import { BodyBudget } from './body-budget.ts';
+import { BodyGarbage } from './bodies/body-garbage.ts';
+import { BodyBudget } from './bodies/body-budget.ts';
 import { TrustedProxies } from './client/client-address.ts';
 import { clientLimits } from './client/client-limits.ts';
 import type { ControlHandlers } from './control-channel.ts';
@@ -158,6 +159,7 @@ export class DataPlane implements Omit<ControlHandlers, 'start'> {
       limits: clientLimits(settings),
       bodyBytesMax: settings.maxBodyMb * MEBIBYTE,
       bodies: new BodyBudget(settings.bodiesMaxMb * MEBIBYTE),
+      garbage: new BodyGarbage(),
       proxies: new TrustedProxies(settings.trustedProxies),
       clock,
       traffic: this.#traffic,

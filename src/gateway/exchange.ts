@@ -6,8 +6,9 @@ import type { Clock } from '../serving/clock.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
 import type { TrafficCounters } from '../serving/process-figures.ts';
 import type { AccessLog } from './access-log.ts';
-import type { BodyBudget } from './body-budget.ts';
-import { announcedBytes, BodyReader, type BodyResult } from './body-reader.ts';
+import type { BodyGarbage } from './bodies/body-garbage.ts';
+import type { BodyBudget } from './bodies/body-budget.ts';
+import { announcedBytes, BodyReader, type BodyResult } from './bodies/body-reader.ts';
 import type { TrustedProxies } from './client/client-address.ts';
 import type { Connection } from './client/connection.ts';
 import type { FairTurns } from './fair-turns.ts';
@@ -29,6 +30,7 @@ export interface ExchangeSurroundings {
   readonly routes: RouteTable<Endpoint>;
   readonly bodyBytesMax: number;
   readonly bodies: BodyBudget;
+  readonly garbage: BodyGarbage;
   readonly proxies: TrustedProxies;
   readonly clock: Clock;
   readonly turns: FairTurns<object>;
@@ -284,10 +286,12 @@ export class Exchange {
   }
 
   #end(status: number, bodyBytes: number): void {
-    const { bodies, clock, traffic, accessLog } = this.#surroundings;
+    const { bodies, garbage, clock, traffic, accessLog } = this.#surroundings;
     const durationMs = clock.nowMs() - this.#startedMs;
     this.#over = true;
     bodies.release(this.#bodyBytesHeld);
+    garbage.left(this.#bodyBytesHeld);
+    garbage.left(bodyBytes);
     this.#bodyBytesHeld = 0;
     if (this.#endpoint === null) traffic.countUnrouted(status);
     else {

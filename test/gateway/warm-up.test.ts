@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BodyBudget } from '../../src/gateway/body-budget.ts';
+import { BodyGarbage } from '../../src/gateway/bodies/body-garbage.ts';
+import { BodyBudget } from '../../src/gateway/bodies/body-budget.ts';
 import { TrustedProxies } from '../../src/gateway/client/client-address.ts';
 import { warmUp } from '../../src/gateway/warm-up.ts';
 import type { ListenerOptions } from '../../src/gateway/listener.ts';
@@ -22,6 +23,7 @@ function listenerOptions(): ListenerOptions & { readonly errors: unknown[] } {
     },
     bodyBytesMax: 1_024,
     bodies: new BodyBudget(1_024),
+    garbage: new BodyGarbage(),
     proxies: new TrustedProxies([]),
     clock: systemClock,
     traffic: new TrafficCounters(),

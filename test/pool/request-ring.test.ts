@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ANNEXES, ANNEX_BYTES, DOORBELL_BYTES, OWNER, SLOTS, SLOT_BYTES, WORKER_STATE } from '../../src/protocol/ring.ts';
+import {
+  ANNEXES,
+  ANNEX_BYTES,
+  DOORBELL_BYTES,
+  OWNER,
+  SLOTS,
+  SLOT_BYTES,
+  WORKER_STATE,
+} from '../../src/protocol/ring.ts';
 import { RequestRing, standaloneFrame } from '../../src/pool/ring/request-ring.ts';
 import { RequestSource } from '../../workers/request-source.ts';
 import { partsOf } from './harness.ts';
