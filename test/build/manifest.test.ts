@@ -32,6 +32,9 @@ lto = "off"
 incremental = true
 debug = "limited"
 
+[profile.release.package.rust-edge-gateway-sdk]
+codegen-units = 1
+
 [workspace]
 `,
   );

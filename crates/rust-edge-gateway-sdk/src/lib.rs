@@ -38,6 +38,7 @@ pub mod image;
 mod into_response;
 #[doc(hidden)]
 pub mod join;
+mod json;
 #[doc(hidden)]
 pub mod log;
 mod multipart;

@@ -11,7 +11,7 @@ use crate::error::HandlerError;
 use crate::multipart::Multipart;
 use crate::pairs::Pairs;
 use crate::text::{from_wire, urlencoded_pairs};
-use crate::{cookie, form};
+use crate::{cookie, form, json};
 
 /// An HTTP request.
 ///
@@ -95,8 +95,7 @@ impl Request {
     /// # Ok::<(), HandlerError>(())
     /// ```
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
-        serde_json::from_slice(self.body_ref())
-            .map_err(|error| HandlerError::BadRequest(format!("Invalid JSON: {error}")))
+        json::read(self.body_ref()).map_err(|error| HandlerError::BadRequest(format!("Invalid JSON: {error}")))
     }
 
     /// The first value of a query parameter.

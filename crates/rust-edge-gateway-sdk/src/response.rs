@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::HandlerError;
+use crate::json;
 use crate::pairs::Pairs;
 
 const JSON: &str = "application/json";
@@ -52,7 +53,7 @@ impl Response {
 
     /// JSON; what cannot be serialized becomes a 500 that says so.
     pub fn json<T: Serialize>(status: u16, value: T) -> Self {
-        match serde_json::to_vec(&value) {
+        match json::write(value) {
             Ok(body) => Self::binary(status, body, JSON),
             Err(error) => Self::error(500, HandlerError::SerializationError(error).to_string()),
         }
@@ -207,7 +208,7 @@ impl Response {
 
     /// The body's JSON.
     pub fn json_body<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.body)
+        json::read(&self.body)
     }
 }
 
