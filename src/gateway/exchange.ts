@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../errors.ts';
 import type { Invocation, Outcome } from '../pool/handler-pool.ts';
-import { utf8AsLatin1, type Reply } from '../protocol/frame.ts';
+import { TEXT_BYTES_MAX, utf8AsLatin1, type Reply } from '../protocol/frame.ts';
 import type { Clock } from '../serving/clock.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
 import type { TrafficCounters } from '../serving/process-figures.ts';
@@ -10,6 +10,7 @@ import type { BodyGarbage } from './bodies/body-garbage.ts';
 import type { BodyBudget } from './bodies/body-budget.ts';
 import { announcedBytes, BodyReader, type BodyResult } from './bodies/body-reader.ts';
 import type { TrustedProxies } from './client/client-address.ts';
+import type { ClientLimits } from './client/client-limits.ts';
 import type { Connection } from './client/connection.ts';
 import type { FairTurns } from './fair-turns.ts';
 import { lingerThenEnd } from './client/linger.ts';
@@ -28,6 +29,7 @@ export type ListenerPhase = 'open' | 'handing_over' | 'closing';
 export interface ExchangeSurroundings {
   readonly phase: ListenerPhase;
   readonly routes: RouteTable<Endpoint>;
+  readonly limits: Pick<ClientLimits, 'headerBytesMax'>;
   readonly bodyBytesMax: number;
   readonly bodies: BodyBudget;
   readonly garbage: BodyGarbage;
@@ -106,16 +108,26 @@ export class Exchange {
     return this.receiving || (this.#awaitsTurn && !this.#over);
   }
 
-  /** Reads what the request is aimed at. null: it was answered already, as malformed or because the gateway closes. */
+  /** Reads what the request is aimed at. null: it was answered already, as one that cannot be served or because the gateway closes. */
   accept(): RequestTarget | null {
     if (this.#surroundings.phase === 'closing') {
       this.fail('shutting_down');
       return null;
     }
     const { url = '', headers } = this.#incoming;
+    if (this.#hasOversizedHeader()) {
+      this.fail('headers_too_large');
+      return null;
+    }
     this.#target = hasOneHost(this.#incoming) ? readTarget(url, headers.host) : null;
     if (this.#target === null) this.fail('bad_request');
     return this.#target;
+  }
+
+  /** One alone is too large to be handed on, though all together keep their limit. */
+  #hasOversizedHeader(): boolean {
+    if (this.#surroundings.limits.headerBytesMax <= TEXT_BYTES_MAX) return false;
+    return this.#incoming.rawHeaders.some(text => text.length > TEXT_BYTES_MAX);
   }
 
   /** Routes the request, reads its body and hands it to a handler. `accept` went before. */

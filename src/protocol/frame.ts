@@ -79,19 +79,29 @@ export function writeRequestFrame(
   let at = offset + REQUEST_HEADER_BYTES;
   let text = method + path + query + requestId + clientIp;
   for (const part of rawHeaders) {
-    target.writeUInt16LE(part.length, at);
-    at += 2;
+    at = writeLength(target, at, part.length);
     text += part;
   }
   for (const part of params) {
-    target.writeUInt16LE(part.length, at);
-    at += 2;
+    at = writeLength(target, at, part.length);
     text += part;
   }
   target.latin1Write(text, at);
   at += text.length;
   if (body !== null) target.set(body, at);
   return at + bodyLength - offset;
+}
+
+/** Most bytes of a name or a value. */
+export const TEXT_BYTES_MAX = 0xffff;
+
+/** A u16, without the checks of Node's `writeUInt16LE` but the one that matters: there are two for each header. */
+function writeLength(target: Buffer, at: number, length: number): number {
+  if (length > TEXT_BYTES_MAX)
+    throw new RangeError(`A header or parameter of ${length} bytes does not fit into a frame.`);
+  target[at] = length;
+  target[at + 1] = length >> 8;
+  return at + 2;
 }
 
 /**

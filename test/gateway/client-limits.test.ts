@@ -233,6 +233,13 @@ test('the header limit is the one that is set', async () => {
   }
 });
 
+test('one header that is too large to be handed on is refused, where the limit of all together would allow it', async () => {
+  await using gateway = await TestGateway.start({ settings: { headersKbMax: 256 } });
+  const withValue = (bytes: number): string => `GET /hello HTTP/1.1\r\nHost: test\r\na: ${'x'.repeat(bytes)}\r\n\r\n`;
+  assert.equal((await gateway.send(withValue(65_535))).status, 200);
+  assertError(await gateway.send(withValue(65_536)), 'headers_too_large');
+});
+
 test('headers may not take longer than the request they belong to', () => {
   const limits = clientLimits({ ...TEST_SETTINGS, headersTimeoutSecs: 20, receiveTimeoutSecs: 1.5 });
   assert.deepEqual([limits.headersTimeoutMs, limits.receiveTimeoutMs], [1_500, 1_500]);

@@ -68,8 +68,9 @@ export class RequestRing {
       this.#words[lengthWord(slot)] = TICKET;
     }
     const sequence = this.#nextSequence(slot);
-    Atomics.store(this.#words, claimWord(slot), packWord(sequence, OWNER.waiting));
-    Atomics.store(this.#words, orderWord(this.#tail), packWord(sequence, slot));
+    // Plain, as the frame is: workers look at none of it before they have seen the tail.
+    this.#words[claimWord(slot)] = packWord(sequence, OWNER.waiting);
+    this.#words[orderWord(this.#tail)] = packWord(sequence, slot);
     this.#tail = (this.#tail + 1) | 0;
     Atomics.store(this.#words, RING_WORD.tail, this.#tail);
     return slot;
