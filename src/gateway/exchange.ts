@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { PUBLIC_ERRORS, type PublicErrorCode, type PublicErrorEntry } from '../errors.ts';
 import type { Invocation, Outcome } from '../pool/handler-pool.ts';
-import { TEXT_BYTES_MAX, utf8AsLatin1, type Reply } from '../protocol/frame.ts';
+import { FITTING_BYTES_MAX, fitsFrame, utf8AsLatin1, type Reply } from '../protocol/frame.ts';
 import type { Clock } from '../serving/clock.ts';
 import type { Endpoint } from '../serving/endpoint.ts';
 import type { TrafficCounters } from '../serving/process-figures.ts';
@@ -108,26 +108,16 @@ export class Exchange {
     return this.receiving || (this.#awaitsTurn && !this.#over);
   }
 
-  /** Reads what the request is aimed at. null: it was answered already, as one that cannot be served or because the gateway closes. */
+  /** Reads what the request is aimed at. null: it was answered already, as malformed or because the gateway closes. */
   accept(): RequestTarget | null {
     if (this.#surroundings.phase === 'closing') {
       this.fail('shutting_down');
       return null;
     }
     const { url = '', headers } = this.#incoming;
-    if (this.#hasOversizedHeader()) {
-      this.fail('headers_too_large');
-      return null;
-    }
     this.#target = hasOneHost(this.#incoming) ? readTarget(url, headers.host) : null;
     if (this.#target === null) this.fail('bad_request');
     return this.#target;
-  }
-
-  /** One alone is too large to be handed on, though all together keep their limit. */
-  #hasOversizedHeader(): boolean {
-    if (this.#surroundings.limits.headerBytesMax <= TEXT_BYTES_MAX) return false;
-    return this.#incoming.rawHeaders.some(text => text.length > TEXT_BYTES_MAX);
   }
 
   /** Routes the request, reads its body and hands it to a handler. `accept` went before. */
@@ -160,6 +150,7 @@ export class Exchange {
     if (routing.kind === 'not_found') return this.fail('route_not_found');
     if (routing.kind === 'method_not_allowed') return this.fail('method_not_allowed', ['allow', routing.allow]);
     if (routing.params.length > 0) this.#params = routing.params.map(utf8AsLatin1);
+    if (!this.#fitsFrame()) return this.fail('headers_too_large');
     this.#receive();
   }
 
@@ -200,6 +191,12 @@ export class Exchange {
     this.#end(STATUS_CLIENT_GONE, 0);
     this.#reader?.cancel();
     this.#invocation?.cancel();
+  }
+
+  /** A header may be too large to be handed on alone, though all together keep their limit. */
+  #fitsFrame(): boolean {
+    if (this.#surroundings.limits.headerBytesMax <= FITTING_BYTES_MAX) return true;
+    return fitsFrame({ rawHeaders: this.#incoming.rawHeaders, params: this.#params });
   }
 
   #receive(): void {

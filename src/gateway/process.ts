@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { flushCompileCache } from 'node:module';
 import { LIMITS } from '../config.ts';
@@ -58,6 +59,7 @@ function handlersFor(
       const createPools = (options: PoolFactoryOptions): PoolFactory =>
         createPoolFactory({ ...options, lifelineFd: LIFELINE_DESCRIPTOR, compileCacheDir });
       const flipPage = mapFlipPage(FLIP_PAGE_DESCRIPTOR, 'read');
+      closeSync(FLIP_PAGE_DESCRIPTOR);
       plane.current = new DataPlane({ settings, emit, clock: systemClock, flipPage, listen, createPools });
       const answer = await plane.current.start(request);
       // Node does so only when a process ends by itself, and this one may be killed.

@@ -261,7 +261,8 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
   /** The timer goes with the drain: it would keep the pool in memory for as long as it was to last at most. */
   #endDrainAfter(drainTimeoutMs: number, retired: Promise<RetireOutcome>): void {
     const timer = setTimeout(() => this.#drainOver.resolve(false), drainTimeoutMs).unref();
-    void retired.finally(() => clearTimeout(timer));
+    const clear = (): void => clearTimeout(timer);
+    void retired.then(clear, clear);
   }
 
   async #retire(drainTimeoutMs: number, leftWith: Failure): Promise<RetireOutcome> {
@@ -272,7 +273,7 @@ export class RingPool implements HandlerPool, DoorbellSource, LinkListener {
     const drained = await Promise.race([emptyWithin(this.#requests, drainTimeoutMs), this.#drainOver.promise]);
     if (!drained) this.#requests.failAll(leftWith);
     const hasStopped = await stopWorkers(this.#workers, guard, !drained);
-    if (hasStopped) memory.returnRequestRing(this.#ring.memory);
+    if (hasStopped) memory.returnRequestRing(this.#ring);
     else for (const link of this.#workers) this.#workers.lose(link);
     this.#scaler.close();
     this.#lateCalls.close();

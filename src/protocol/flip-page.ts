@@ -27,7 +27,7 @@ const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_FAILED = -1n;
 
-/** Maps the page behind a descriptor, for good. A gateway process can only read it, whatever its handlers do. */
+/** Maps the page behind a descriptor, for good; the descriptor is not needed any more. */
 export function mapFlipPage(fd: number, access: 'read' | 'write'): Int32Array {
   const mmap = koffi
     .load('libc.so.6')

@@ -35,6 +35,17 @@ export interface RequestParts {
   readonly body: Uint8Array | null;
 }
 
+/** Most bytes of a name or a value, most headers and most parameters. */
+const U16_MAX = 0xffff;
+
+/** What comes with a URL and headers of no more bytes than this fits into a frame in any case. */
+export const FITTING_BYTES_MAX = U16_MAX;
+
+export function fitsFrame({ rawHeaders, params }: Pick<RequestParts, 'rawHeaders' | 'params'>): boolean {
+  const isShort = (text: string): boolean => text.length <= U16_MAX;
+  return rawHeaders.length >> 1 <= U16_MAX && rawHeaders.every(isShort) && params.every(isShort);
+}
+
 const NON_ASCII = /[^\0-\x7f]/;
 
 /** Text as the latin1 string whose bytes are the text's UTF-8. ASCII text, nearly all there is, comes back as it is. */
@@ -92,13 +103,9 @@ export function writeRequestFrame(
   return at + bodyLength - offset;
 }
 
-/** Most bytes of a name or a value. */
-export const TEXT_BYTES_MAX = 0xffff;
-
 /** A u16, without the checks of Node's `writeUInt16LE` but the one that matters: there are two for each header. */
 function writeLength(target: Buffer, at: number, length: number): number {
-  if (length > TEXT_BYTES_MAX)
-    throw new RangeError(`A header or parameter of ${length} bytes does not fit into a frame.`);
+  if (length > U16_MAX) throw new RangeError(`A header or parameter of ${length} bytes does not fit into a frame.`);
   target[at] = length;
   target[at + 1] = length >> 8;
   return at + 2;

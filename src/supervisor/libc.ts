@@ -10,6 +10,13 @@ const SO_REUSEADDR = 2;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
+/** Since Linux 5.1. */
+const F_SEAL_FUTURE_WRITE = 16;
 /** Size of `struct sockaddr_in6`, the larger of the two that are used. */
 const ADDRESS_BYTES = 28;
 
@@ -34,6 +41,7 @@ interface Calls {
   close(fd: number): number;
   memfd_create(name: string, flags: number): number;
   ftruncate(fd: number, length: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
 }
 
 function loadCalls(): Calls {
@@ -47,6 +55,7 @@ function loadCalls(): Calls {
     close: libc.func('int close(int fd)'),
     memfd_create: libc.func('int memfd_create(const char* name, uint32_t flags)'),
     ftruncate: libc.func('int ftruncate(int fd, int64_t length)'),
+    fcntl: libc.func('int fcntl(int fd, int command, int argument)'),
   };
 }
 
@@ -114,7 +123,7 @@ export function closeSocket(fd: number): void {
 
 /** Memory behind a descriptor, all zero; the name is for people. Closed on exec, as the socket. @throws SystemCallError */
 export function openSharedMemory(name: string, bytes: number): number {
-  const fd = checked('memfd_create', calls().memfd_create(name, MFD_CLOEXEC));
+  const fd = checked('memfd_create', calls().memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   try {
     checked('ftruncate', calls().ftruncate(fd, bytes));
     return fd;
@@ -122,4 +131,14 @@ export function openSharedMemory(name: string, bytes: number): number {
     calls().close(fd);
     throw error;
   }
+}
+
+/**
+ * From here on nobody can change the memory's size, nor write to it but through the mappings there are: who is given the
+ * descriptor can only read. @throws SystemCallError
+ */
+export function sealSharedMemory(fd: number): void {
+  const size = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+  if (calls().fcntl(fd, F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE) === 0) return;
+  checked('fcntl', calls().fcntl(fd, F_ADD_SEALS, size));
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+import { closeSync, ftruncateSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import type { EndpointSpec } from '../../src/protocol/control.ts';
 import { NO_TICKET, mapFlipPage, ticketWord, versionWord } from '../../src/protocol/flip-page.ts';
@@ -12,6 +12,9 @@ const turn = (page: FlipPage, version: number, id: string, endpoint: EndpointSpe
 test('what the supervisor writes is what a process reads behind the descriptor', () => {
   const { fd, page } = FlipPage.open();
   const seen = mapFlipPage(fd, 'read');
+  assert.throws(() => writeSync(fd, Buffer.alloc(8), 0, 8, 0), { code: 'EPERM' });
+  assert.throws(() => ftruncateSync(fd, 0), { code: 'EPERM' });
+  assert.throws(() => mapFlipPage(fd, 'write'), /cannot be mapped/);
   closeSync(fd);
   const place = page.place('a') ?? -1;
   const ticket = page.ticket(spec('a', 2));
@@ -41,6 +44,19 @@ test('a commit of what was not prepared, or prepared as another build, tells no 
   assert.notEqual(words[ticketWord(place)], NO_TICKET);
   turn(page, 3, 'a', null);
   assert.equal(words[ticketWord(place)], NO_TICKET);
+});
+
+test('a guess for the next number takes nothing from the deploy it runs beside', () => {
+  const words = new Int32Array(4);
+  const page = new FlipPage(words);
+  const place = page.place('a') ?? -1;
+  const tickets = [page.ticket(spec('a', 2)), page.ticket(spec('a', 3))];
+  for (const generation of [2, 3]) {
+    turn(page, generation, 'a', spec('a', generation));
+    assert.equal(words[ticketWord(place)], tickets[generation - 2]);
+  }
+  turn(page, 4, 'a', spec('a', 3));
+  assert.equal(words[ticketWord(place)], tickets[1], 'other limits for what serves');
 });
 
 test('places run out, and those of deleted endpoints come back', () => {

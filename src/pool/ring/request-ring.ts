@@ -23,6 +23,8 @@ import {
   stateWord,
 } from '../../protocol/ring.ts';
 
+const BULKY_ANNEXES = 4;
+
 /** The main thread's side of a request ring: the only one that writes requests into it. See the picture in ring.ts. */
 export class RequestRing {
   readonly memory: SharedArrayBuffer;
@@ -32,6 +34,8 @@ export class RequestRing {
   readonly #free = Int32Array.from({ length: SLOTS }, (_, index) => SLOTS - 1 - index);
   #freeCount = SLOTS;
   readonly #freeAnnexes = Array.from({ length: ANNEXES }, (_, index) => ANNEXES - 1 - index);
+  /** Most annexes that were in use at once: so many have memory, and keep it. */
+  #annexesTouched = 0;
   /** By slot: the annex its frame is in. */
   readonly #annexed = new Int8Array(SLOTS).fill(NOT_ANNEXED);
   #tail = 0;
@@ -47,6 +51,11 @@ export class RequestRing {
   /** Positions no worker has looked at yet; revoked requests among them count until a worker passes them. */
   get unclaimed(): number {
     return (this.#tail - Atomics.load(this.#words, RING_WORD.head)) | 0;
+  }
+
+  /** Its memory is not worth keeping for a ring that may never need so much. */
+  get isBulky(): boolean {
+    return this.#annexesTouched > BULKY_ANNEXES;
   }
 
   get hasRoom(): boolean {
@@ -68,9 +77,9 @@ export class RequestRing {
       this.#words[lengthWord(slot)] = TICKET;
     }
     const sequence = this.#nextSequence(slot);
-    // Plain, as the frame is: workers look at none of it before they have seen the tail.
+    // Plain, as the frame is: workers look at neither before they have seen the order word.
     this.#words[claimWord(slot)] = packWord(sequence, OWNER.waiting);
-    this.#words[orderWord(this.#tail)] = packWord(sequence, slot);
+    Atomics.store(this.#words, orderWord(this.#tail), packWord(sequence, slot));
     this.#tail = (this.#tail + 1) | 0;
     Atomics.store(this.#words, RING_WORD.tail, this.#tail);
     return slot;
@@ -152,6 +161,7 @@ export class RequestRing {
   #annex(slot: number): number {
     const annex = this.#freeAnnexes.pop() ?? NOT_ANNEXED;
     this.#annexed[slot] = annex;
+    this.#annexesTouched = Math.max(this.#annexesTouched, ANNEXES - this.#freeAnnexes.length);
     return annex;
   }
 

@@ -1,4 +1,5 @@
 import { REPLY_RING_BYTES, REQUEST_RING_BYTES } from '../../protocol/ring.ts';
+import type { RequestRing } from './request-ring.ts';
 
 /** Memory kept of each kind; what comes back beyond is left to the garbage collector. */
 const KEPT_MAX = 32;
@@ -19,9 +20,9 @@ export class RingMemory {
     return this.#replyRings.pop() ?? new SharedArrayBuffer(REPLY_RING_BYTES);
   }
 
-  /** Only when no thread can write to it any more. */
-  returnRequestRing(memory: SharedArrayBuffer): void {
-    if (this.#requestRings.length < KEPT_MAX) this.#requestRings.push(memory);
+  /** Only when no thread can write to it any more. One that is bulky is left to the garbage collector after all. */
+  returnRequestRing({ memory, isBulky }: RequestRing): void {
+    if (this.#requestRings.length < KEPT_MAX && !isBulky) this.#requestRings.push(memory);
   }
 
   /** Only when no thread can write to it any more. */

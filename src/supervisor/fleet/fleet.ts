@@ -22,7 +22,7 @@ import { FlipPage } from './flip-page.ts';
 import { planFleet, type FleetSize, type MemberState } from './fleet-plan.ts';
 import { GatewayProcess, type ProcessEnd } from './gateway-process.ts';
 import type { GuardSource } from '../guard-source.ts';
-import { Member, type CommitAnswer } from './member.ts';
+import { Member } from './member.ts';
 
 export interface FleetOptions extends FleetSize {
   readonly command: readonly string[];
@@ -47,8 +47,11 @@ const BINDS_AT_ONCE = 4;
 /** A process that was ready for so long did not die of its start: the next one needs no pause. */
 const STEADY_MS = 10_000;
 
-/** Of a process that has ended before it answered a commit: nothing is sent to any of its generations. */
-const GONE: CommitAnswer = { draining: 0, followed: true };
+interface ProcessCommit {
+  readonly draining: number;
+  /** When the process had flipped, or was gone; 0: when the page was turned. */
+  readonly flippedAt: number;
+}
 
 /**
  * The gateway processes: keeps their number up, gives each the newest state, and speaks to those that serve as one data
@@ -124,7 +127,7 @@ export class Fleet implements DataPlane {
     const turnedAt = performance.now();
     this.#deadlyBinds.superseded(id, endpoint?.serving?.generation ?? null);
     const answers = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
-    const flippedAt = answers.every(({ followed }) => followed) ? turnedAt : performance.now();
+    const flippedAt = Math.max(turnedAt, ...answers.map(answer => answer.flippedAt));
     // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
     setImmediate(() => {
       for (const spare of this.#inState('spare')) void this.#catchUp(spare);
@@ -193,17 +196,19 @@ export class Fleet implements DataPlane {
   }
 
   /** A process that does not acknowledge cannot be left: it would go on answering from an older generation. */
-  async #commitTo(member: Member, change: Change): Promise<CommitAnswer> {
+  async #commitTo(member: Member, change: Change): Promise<ProcessCommit> {
     try {
-      return await member.commit(change);
+      const { draining, followed } = await member.commit(change);
+      return { draining, flippedAt: followed ? 0 : performance.now() };
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      if (error.kind === 'gone') return GONE;
+      if (error.kind === 'gone') return { draining: 0, flippedAt: 0 };
       this.#kill(member, error.kind === 'timeout' ? 'commit_timeout' : 'commit_failed');
       await member.process.ended;
+      const flippedAt = performance.now();
       // Where none comes up, the deploy stands all the same: whichever starts next gets it.
       if (!this.#stopping) await this.#untilServing().catch(() => []);
-      return GONE;
+      return { draining: 0, flippedAt };
     }
   }
 

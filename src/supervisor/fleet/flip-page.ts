@@ -7,12 +7,12 @@ import {
   versionWord,
 } from '../../protocol/flip-page.ts';
 import type { EndpointSpec, GenerationSpec } from '../../protocol/control.ts';
-import { openSharedMemory } from '../libc.ts';
+import { openSharedMemory, sealSharedMemory } from '../libc.ts';
 import type { Change } from './desired-state.ts';
 
 interface Ticket {
   readonly number: number;
-  readonly serving: GenerationSpec;
+  readonly artifactPath: string;
 }
 
 const TICKET_MAX = 0x7fff_ffff;
@@ -22,8 +22,8 @@ export class FlipPage {
   readonly #words: Int32Array;
   readonly #places = new Map<string, number>();
   readonly #freed: number[] = [];
-  /** Of what was prepared last, by endpoint. */
-  readonly #tickets = new Map<string, Ticket>();
+  /** Of what was prepared, by endpoint and number: a guess for the next number may be under way beside a deploy. */
+  readonly #tickets = new Map<string, Map<number, Ticket>>();
   #lastTicket = NO_TICKET;
 
   constructor(words: Int32Array) {
@@ -33,7 +33,9 @@ export class FlipPage {
   /** A page behind a descriptor, which gateway processes can be given. @throws SystemCallError */
   static open(): { readonly fd: number; readonly page: FlipPage } {
     const fd = openSharedMemory('flip-page', FLIP_PAGE_BYTES);
-    return { fd, page: new FlipPage(mapFlipPage(fd, 'write')) };
+    const page = new FlipPage(mapFlipPage(fd, 'write'));
+    sealSharedMemory(fd);
+    return { fd, page };
   }
 
   /** The endpoint's place, from now until it is forgotten; null: there is none left. */
@@ -49,10 +51,12 @@ export class FlipPage {
   /** The ticket under which processes are to prepare this generation: the same for the same build under the same number. */
   ticket({ id, serving }: EndpointSpec): number {
     if (serving === null) return NO_TICKET;
-    const known = this.#tickets.get(id);
-    if (known !== undefined && isSame(known.serving, serving)) return known.number;
+    const { generation, artifactPath } = serving;
+    const tickets = this.#tickets.get(id) ?? new Map<number, Ticket>();
+    const known = tickets.get(generation);
+    if (known?.artifactPath === artifactPath) return known.number;
     this.#lastTicket = this.#lastTicket === TICKET_MAX ? 1 : this.#lastTicket + 1;
-    this.#tickets.set(id, { number: this.#lastTicket, serving });
+    this.#tickets.set(id, tickets.set(generation, { number: this.#lastTicket, artifactPath }));
     return this.#lastTicket;
   }
 
@@ -60,11 +64,17 @@ export class FlipPage {
   turn({ id, version, endpoint }: Change): void {
     const place = this.#places.get(id);
     if (place === undefined) return;
-    const ticket = this.#tickets.get(id);
     const serving = endpoint?.serving ?? null;
-    const isPrepared = ticket !== undefined && serving !== null && isSame(ticket.serving, serving);
     Atomics.store(this.#words, versionWord(place), version);
-    Atomics.store(this.#words, ticketWord(place), isPrepared ? ticket.number : NO_TICKET);
+    Atomics.store(this.#words, ticketWord(place), serving === null ? NO_TICKET : this.#take(id, serving));
+  }
+
+  /** The ticket of what is committed now; it and those before it are of no use any more. */
+  #take(id: string, { generation, artifactPath }: GenerationSpec): number {
+    const tickets = this.#tickets.get(id) ?? new Map<number, Ticket>();
+    const ticket = tickets.get(generation);
+    for (const number of tickets.keys()) if (number < generation) tickets.delete(number);
+    return ticket?.artifactPath === artifactPath ? ticket.number : NO_TICKET;
   }
 
   /** The endpoint is deleted, and every process knows: its place may be another one's. */
@@ -76,6 +86,3 @@ export class FlipPage {
     this.#freed.push(place);
   }
 }
-
-const isSame = (a: GenerationSpec, b: GenerationSpec): boolean =>
-  a.generation === b.generation && a.artifactPath === b.artifactPath;

@@ -39,7 +39,7 @@ const EXIT_GRACE_MS = 2_000;
 
 export type EndpointFailure = { readonly endpoint: string } & BindFailure;
 
-export type CommitAnswer = Pick<ControlCalls['commit']['answer'], 'draining' | 'followed'>;
+type CommitAnswer = Pick<ControlCalls['commit']['answer'], 'draining' | 'followed'>;
 type PrepareRequest = Required<ControlCalls['prepare']['request']>;
 
 export interface BringUpOptions {
