@@ -20,13 +20,19 @@ async function residentKib(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
 }
 
-test(`${SWAPS} swaps under 40 clients lose no request, answer nothing stale and leave nothing mapped`, async t => {
-  await using gateway = await RunningGateway.start({ settings: { HANDLER_THREADS: '1' } });
-  // Three builds in turn, so that an answer names its generation: the one before last never looks like the next one.
-  const answerOf = (generation: number): string => `build ${generation % 3}`;
+/** Three builds in turn, so that an answer names its generation: the one before last never looks like the next one. */
+const answerOf = (generation: number): string => `build ${generation % 3}`;
+
+/** Generations 1 to 3 of the endpoint `swapped`; a rollback to one three back is the next. */
+async function deployBuilds(gateway: RunningGateway): Promise<void> {
   await gateway.deploy('swapped', { code: answering(answerOf(1)) });
   await gateway.redeploy('swapped', answering(answerOf(2)));
   await gateway.redeploy('swapped', answering(answerOf(3)));
+}
+
+test(`${SWAPS} swaps under 40 clients lose no request, answer nothing stale and leave nothing mapped`, async t => {
+  await using gateway = await RunningGateway.start({ settings: { HANDLER_THREADS: '1' } });
+  await deployBuilds(gateway);
   const [pid = 0] = await gateway.servingPids();
 
   let newest = 3;
@@ -80,10 +86,7 @@ test(`${SWAPS} swaps under 40 clients lose no request, answer nothing stale and 
 
 test('processes flip at the same instant: who was answered by a new generation is never answered by an older one', async () => {
   await using gateway = await RunningGateway.start({ settings: { HANDLER_THREADS: '1', PROCESSES: '2' } });
-  const answerOf = (generation: number): string => `build ${generation % 3}`;
-  await gateway.deploy('swapped', { code: answering(answerOf(1)) });
-  await gateway.redeploy('swapped', answering(answerOf(2)));
-  await gateway.redeploy('swapped', answering(answerOf(3)));
+  await deployBuilds(gateway);
   let next = 4;
   let seen = 3;
   const older: LedgerEntry[] = [];

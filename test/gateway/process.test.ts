@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, test } from 'node:test';
 import { EXIT_STATUS } from '../../src/errors.ts';
 import type { ControlCallName, ControlCalls, GatewayToSupervisor, ProcessFigures } from '../../src/protocol/control.ts';
+import { FlipPage } from '../../src/supervisor/fleet/flip-page.ts';
 import { closeSocket, openListeningSocket } from '../../src/supervisor/libc.ts';
 import { RawClient } from './raw-client.ts';
 import { TEST_SETTINGS } from '../support/data-plane-settings.ts';
@@ -23,12 +25,14 @@ class ProcessUnderTest {
   constructor() {
     const { fd, port } = openListeningSocket({ family: 4, bytes: [127, 0, 0, 1] }, 0, 16);
     this.#fd = fd;
+    const flips = FlipPage.open();
     this.port = port;
     this.child = spawn(process.execPath, [MAIN, '--gateway-process'], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', fd],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', fd, 'ignore', flips.fd],
       serialization: 'advanced',
       env: {},
     });
+    closeSync(flips.fd);
     this.status = once(this.child, 'exit').then(([status]) => status as number | null);
   }
 
