@@ -17,7 +17,8 @@ export const crateName = (endpointId: string): string => `handler_${endpointId.r
 
 /**
  * The profile was measured: against the defaults it halves the time of a new endpoint's build and quarters that of a
- * one-line edit. The SDK, which is compiled once for all, is one unit: what of JSON needs nothing of the handler's takes half the time. Debug information is what backtraces of faults are made of; the gateway takes it out of the library. The
+ * one-line edit. The SDK, which is compiled once for all, is one unit: what of JSON needs nothing of the handler's takes
+ * half the time. Debug information is what backtraces of faults are made of; the gateway takes it out of the library. The
  * empty workspace keeps cargo from looking for one in the folders above.
  */
 export function manifestText({ endpointId, sdkPath, dependencies }: ManifestInput): string {

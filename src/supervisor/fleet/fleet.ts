@@ -49,7 +49,7 @@ const STEADY_MS = 10_000;
 
 interface ProcessCommit {
   readonly draining: number;
-  /** When the process had flipped, or was gone; 0: when the page was turned. */
+  /** When the process had flipped, or was gone. */
   readonly flippedAt: number;
 }
 
@@ -126,7 +126,7 @@ export class Fleet implements DataPlane {
     this.#flips.page.turn(change);
     const turnedAt = performance.now();
     this.#deadlyBinds.superseded(id, endpoint?.serving?.generation ?? null);
-    const answers = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change)));
+    const answers = await Promise.all(this.#holders().map(async member => this.#commitTo(member, change, turnedAt)));
     const flippedAt = Math.max(turnedAt, ...answers.map(answer => answer.flippedAt));
     // Afterwards, so that spares take no time from the swap; one that is promoted meanwhile has caught up.
     setImmediate(() => {
@@ -196,13 +196,13 @@ export class Fleet implements DataPlane {
   }
 
   /** A process that does not acknowledge cannot be left: it would go on answering from an older generation. */
-  async #commitTo(member: Member, change: Change): Promise<ProcessCommit> {
+  async #commitTo(member: Member, change: Change, turnedAt: number): Promise<ProcessCommit> {
     try {
       const { draining, followed } = await member.commit(change);
-      return { draining, flippedAt: followed ? 0 : performance.now() };
+      return { draining, flippedAt: followed ? turnedAt : performance.now() };
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      if (error.kind === 'gone') return { draining: 0, flippedAt: 0 };
+      if (error.kind === 'gone') return { draining: 0, flippedAt: turnedAt };
       this.#kill(member, error.kind === 'timeout' ? 'commit_timeout' : 'commit_failed');
       await member.process.ended;
       const flippedAt = performance.now();
